@@ -1,0 +1,23 @@
+"""The `stagepost` command. Each service registers its own commands under the entry point `stagepost.commands`."""
+
+from importlib.metadata import entry_points
+
+import typer
+
+app = typer.Typer(
+    name="stagepost",
+    help="Keeps each customer's place in a shop's lifecycle true, and sends the right follow-up once.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    add_completion=False,
+)
+
+
+def main() -> None:
+    for entry in sorted(entry_points(group="stagepost.commands"), key=lambda e: e.name):
+        entry.load()(app)
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""What leaves the stage engine on `customer.stage-changes`: CloudEvents 1.0 in Kafka's binary mode.
+
+The type of a record is its `ce_type` header and decides the struct of its value. Every customer has a sequence without
+gaps over all types but `known.until`; a repeat is byte for byte the same, so a subscriber drops what is not above the
+last sequence it has seen. A breaking change is a new type.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from services.contracts.events import Moment, SaidBy
+
+
+class ChangeType(StrEnum):
+    STAGE_CHANGED = "stage.changed"
+    STAGE_RETRACTED = "stage.retracted"
+    CUSTOMER_UPDATED = "customer.updated"
+    CUSTOMER_JOINED = "customer.joined"
+    CUSTOMER_SPLIT = "customer.split"
+    KNOWN_UNTIL = "known.until"
+    """Not about a customer: on every partition, once a second."""
+
+
+class Address(msgspec.Struct, frozen=True, kw_only=True):
+    """Where somebody can be reached. What only a browser said is a claim, not yet an address."""
+
+    value: str
+    said_by: SaidBy
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a customer beside the stages.
+
+    `traits` were said by a server and may stand in a mail; `claims` only by a browser: good for conditions, never for
+    the text of a mail. `consent` maps a channel (`email`) to True (granted) or False (withdrawn); absent is unknown.
+    """
+
+    traits: dict[str, Any] = msgspec.field(default_factory=dict)
+    claims: dict[str, Any] = msgspec.field(default_factory=dict)
+    addresses: dict[str, Address] = msgspec.field(default_factory=dict)
+    consent: dict[str, bool] = msgspec.field(default_factory=dict)
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """The event that made something happen, or for a timed move the event that armed it."""
+
+    identity: UUID
+    event_id: str
+
+
+class Transition(msgspec.Struct, frozen=True, kw_only=True):
+    """One move of one instance. `id` and `instance` name facts, not customers: a join announces nothing twice.
+
+    `at` is event time. `from_stage` is None at an instance's beginning. `reason` says it to a person, `facts` holds the
+    facts that the rule looked at (money as strings).
+    """
+
+    id: UUID
+    instance: UUID
+    track: str
+    key: str
+    from_stage: str | None
+    to_stage: str
+    at: Moment
+    rule: str
+    cause: Cause
+    reason: str
+    facts: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """What an instance is about: a cart's or an order's contents as known then, for those who write to its customer.
+
+    `items` hold what a server said of them (`product_id, sku, name, variant, quantity, price, url, image_url`); of what
+    a browser said only `product_id`, `sku`, `variant` and `quantity`. Money is strings in `currency`.
+    """
+
+    items: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    value: str | None = None
+    currency: str | None = None
+    url: str | None = None
+
+
+class InstanceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one instance stands: what a subscriber holds of it. `moves` are its surviving transitions, oldest first."""
+
+    instance: UUID
+    track: str
+    key: str
+    stage: str
+    since: Moment
+    subject: Subject = msgspec.field(default_factory=Subject)
+    moves: list[Transition] = msgspec.field(default_factory=list)
+
+
+class StageChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """`replay` marks what a changed model says of the past: it starts nothing, and does cancel."""
+
+    storefront: str
+    customer_id: UUID
+    sequence: int
+    transition: Transition
+    subject: Subject
+    replay: bool = False
+
+
+class StageRetracted(msgspec.Struct, frozen=True, kw_only=True):
+    """`transition` turned out never to have happened; `stage` is where its instance stands now, None if nowhere."""
+
+    storefront: str
+    customer_id: UUID
+    sequence: int
+    transition: Transition
+    stage: str | None
+    replay: bool = False
+
+
+class CustomerUpdated(msgspec.Struct, frozen=True, kw_only=True):
+    """`hold` says why nothing may be sent to this customer now; None when it may."""
+
+    storefront: str
+    customer_id: UUID
+    sequence: int
+    profile: Profile
+    hold: str | None = None
+
+
+class CustomerTable(msgspec.Struct, frozen=True, kw_only=True):
+    """A join or a split, on the stream of every customer it touches: replace all you hold of this one by `table`.
+
+    `number` orders joins and splits over the whole engine; `others` are the further customers that it touched. A
+    customer that is now part of another shows an empty table and says of which in `part_of`.
+    """
+
+    storefront: str
+    customer_id: UUID
+    sequence: int
+    number: int
+    others: list[UUID]
+    part_of: UUID | None
+    profile: Profile
+    table: list[InstanceRow]
+
+
+class KnownUntil(msgspec.Struct, frozen=True, kw_only=True):
+    """Before this time no wake is overdue and no change is unpublished."""
+
+    known_until: Moment
+
+
+CustomerChange = StageChanged | StageRetracted | CustomerUpdated | CustomerTable
+Change = CustomerChange | KnownUntil
+
+STRUCT_OF: Final[Mapping[ChangeType, type[Change]]] = {
+    ChangeType.STAGE_CHANGED: StageChanged,
+    ChangeType.STAGE_RETRACTED: StageRetracted,
+    ChangeType.CUSTOMER_UPDATED: CustomerUpdated,
+    ChangeType.CUSTOMER_JOINED: CustomerTable,
+    ChangeType.CUSTOMER_SPLIT: CustomerTable,
+    ChangeType.KNOWN_UNTIL: KnownUntil,
+}
+
+_encoder = msgspec.json.Encoder(decimal_format="string")
+_decoders = {kind: msgspec.json.Decoder(struct) for kind, struct in STRUCT_OF.items()}
+
+
+class UnknownChangeType(ValueError):
+    """A record of a type that this reader does not know; the contract is to skip it."""
+
+
+def encode_change(change: Change) -> bytes:
+    return _encoder.encode(change)
+
+
+def cloudevent_headers(
+    kind: ChangeType, *, event_id: str, storefront: str, subject: str | None, time: datetime
+) -> list[tuple[str, bytes]]:
+    """The headers of a record, in a fixed order so that a repeat has the same bytes."""
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": event_id,
+        "ce_source": f"/stagepost/{storefront}",
+        "ce_type": str(kind),
+        "ce_time": time.isoformat(),
+        "ce_dataschema": f"urn:stagepost:{kind}:1",
+        **({"ce_subject": subject, "ce_partitionkey": subject} if subject else {}),
+        "content-type": "application/json",
+    }
+    return [(name, value.encode()) for name, value in headers.items()]
+
+
+def decode_change(headers: Iterable[tuple[str, bytes]], value: bytes) -> Change:
+    """Raises `UnknownChangeType` for a type that is not ours to read and `msgspec.DecodeError` for a broken value."""
+    said = next((v.decode("utf-8", "replace") for name, v in headers if name == "ce_type"), "")
+    try:
+        kind = ChangeType(said)
+    except ValueError:
+        raise UnknownChangeType(said or "no ce_type header") from None
+    return _decoders[kind].decode(value)

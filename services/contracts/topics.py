@@ -1,0 +1,27 @@
+"""The topics, their shapes, and why. `stagepost migrate` creates them; services never do."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+EVENTS: Final = "storefront.events"
+DEAD_LETTERS: Final = "storefront.dead-letters"
+STAGE_CHANGES: Final = "customer.stage-changes"
+
+MAX_RECORD_BYTES: Final = 1_048_576
+"""`max.message.bytes` of every topic: Kafka's own default of 1 MiB, said aloud because clients are held below it."""
+MAX_REQUEST_BYTES: Final = MAX_RECORD_BYTES - 16_384
+"""A producer's own limit. One record over the topic's limit wedges an idempotent producer, so it is refused before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    name: str
+    partitions: int
+    config: dict[str, str] = field(default_factory=dict)
+
+
+TOPICS: Final = (
+    Topic(name=EVENTS, partitions=6, config={"max.message.bytes": str(MAX_RECORD_BYTES), "retention.ms": "604800000"}),
+    Topic(name=DEAD_LETTERS, partitions=1, config={"max.message.bytes": str(MAX_RECORD_BYTES)}),
+    Topic(name=STAGE_CHANGES, partitions=6, config={"max.message.bytes": str(MAX_RECORD_BYTES)}),
+)

@@ -1,0 +1,317 @@
+"""Kafka: a sender that replaces a producer it can't trust, a feed whose offsets live in Postgres, and the topics.
+
+Traps that this file keeps away from everyone else (measured on Kafka 4.1, aiokafka 0.14; `docs/faults.md` has the list):
+an idempotent producer is wedged by one record over the topic's limit; `send` and `stop` never time out with idempotence
+on; `getmany` hands out records before a rebalance listener has finished seeking, and a listener's errors are swallowed.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import (
+    IllegalStateError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    NoOffsetForPartitionError,
+    TopicAlreadyExistsError,
+    for_code,
+)
+
+from services.contracts.topics import MAX_REQUEST_BYTES, TOPICS, Topic
+from services.errors import NotMigrated, OffsetLost
+from services.settings import KafkaSettings
+
+log = structlog.get_logger()
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    partition: int | None = None
+
+
+class SendFailed(Exception):
+    """The broker or the client refused it: it is not on the topic."""
+
+
+class SendUnknown(Exception):
+    """No answer within the deadline: it may come to be on the topic yet. Sending it again under the same id is safe."""
+
+
+class RecordTooLarge(SendFailed):
+    """Over MAX_REQUEST_BYTES; refused before it could wedge the producer."""
+
+
+class Sender:
+    """An idempotent producer with acks from all replicas. One deadline counts for a whole call."""
+
+    def __init__(
+        self, settings: KafkaSettings, *, client_id: str, linger: timedelta = timedelta(milliseconds=5)
+    ) -> None:
+        self._settings = settings
+        self._client_id = client_id
+        self._linger = linger
+        self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
+        self._retiring: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        await self._ready()
+
+    async def stop(self, *, grace: timedelta = timedelta(seconds=10)) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await _stop_within(producer, grace)
+        if self._retiring:
+            await asyncio.wait(self._retiring, timeout=grace.total_seconds())
+
+    async def partitions_of(self, topic: str) -> set[int]:
+        producer = await self._ready()
+        return set(await producer.partitions_for(topic))
+
+    async def send(self, records: Sequence[Record], *, deadline: timedelta) -> None:
+        """Returns once the broker has acknowledged every record, in their order within a partition.
+
+        Raises RecordTooLarge, SendFailed or SendUnknown; after either of the last two the producer is replaced, and some
+        of the records may be on the topic.
+        """
+        for record in records:
+            size = len(record.value or b"") + len(record.key or b"") + sum(len(k) + len(v) for k, v in record.headers)
+            if size > MAX_REQUEST_BYTES - 1024:  # the batch's and the record's own framing
+                raise RecordTooLarge(f"{size} bytes; a record may have {MAX_REQUEST_BYTES - 1024}")
+        producer: AIOKafkaProducer | None = None
+        try:
+            async with asyncio.timeout(deadline.total_seconds()):
+                producer = await self._ready()
+                acks = [
+                    await producer.send(
+                        record.topic,
+                        key=record.key,
+                        value=record.value,
+                        headers=list(record.headers),
+                        partition=record.partition,
+                    )
+                    for record in records
+                ]
+                outcomes = await asyncio.gather(*acks, return_exceptions=True)
+        except TimeoutError:
+            self._retire(producer)
+            raise SendUnknown(f"no acknowledgement within {deadline.total_seconds():g} s") from None
+        except (KafkaError, OSError) as error:
+            self._retire(producer)
+            raise SendFailed(repr(error)) from error
+        failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        if failures:
+            self._retire(producer)
+            if isinstance(failures[0], MessageSizeTooLargeError):
+                raise RecordTooLarge(str(failures[0])) from failures[0]
+            raise SendFailed(repr(failures[0])) from failures[0]
+
+    async def _ready(self) -> AIOKafkaProducer:
+        async with self._starting:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    **self._settings.client_options(),
+                    client_id=self._client_id,
+                    enable_idempotence=True,
+                    acks="all",
+                    max_request_size=MAX_REQUEST_BYTES,
+                    max_batch_size=262_144,  # one request in flight a broker: throughput is in the batch
+                    linger_ms=int(self._linger.total_seconds() * 1000),
+                    metadata_max_age_ms=30_000,
+                )
+                try:
+                    await producer.start()
+                except BaseException:
+                    await _stop_within(producer, timedelta(seconds=2))
+                    raise
+                self._producer = producer
+            return self._producer
+
+    def _retire(self, producer: AIOKafkaProducer | None) -> None:
+        """After a failure a producer's sequence numbers can't be trusted: the next send makes a new one."""
+        if producer is None or producer is not self._producer:
+            return
+        self._producer = None
+        task = asyncio.create_task(_stop_within(producer, timedelta(seconds=5)))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+
+async def _stop_within(client: AIOKafkaProducer | AIOKafkaConsumer, grace: timedelta) -> None:
+    with contextlib.suppress(TimeoutError, KafkaError, OSError):
+        async with asyncio.timeout(grace.total_seconds()):
+            await client.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What was read of one partition: the records, and the stored offset before and after them."""
+
+    partition: TopicPartition
+    start: int
+    end: int
+    records: tuple[Any, ...]
+    """aiokafka's ConsumerRecord: topic, partition, offset, key, value, headers, timestamp."""
+
+
+LoadOffsets = Callable[[Collection[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
+
+
+class Feed(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    """A member of a consumer group that reads from the offsets stored in Postgres.
+
+    Whoever uses it stores `Stretch.end` in the transaction that stores the stretch's effects, by compare-and-set on
+    `Stretch.start` (`services.offsets`), and calls `rewind` when that transaction did not happen.
+    """
+
+    def __init__(
+        self, settings: KafkaSettings, *, group: str, topics: Sequence[str], load: LoadOffsets, max_records: int = 2000
+    ) -> None:
+        self._topics = topics
+        self._load = load
+        self._max_records = max_records
+        self._positions: dict[TopicPartition, int] = {}
+        self._failure: BaseException | None = None
+        self._consumer = AIOKafkaConsumer(
+            **settings.client_options(),
+            group_id=group,
+            client_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            max_partition_fetch_bytes=4 * 1_048_576,
+            fetch_max_wait_ms=100,
+            metadata_max_age_ms=30_000,
+            rebalance_timeout_ms=30_000,
+        )
+
+    @property
+    def assigned(self) -> frozenset[TopicPartition]:
+        """The partitions that are read from their stored offsets now."""
+        return frozenset(self._positions)
+
+    async def start(self) -> None:
+        await self._consumer.start()
+        self._consumer.subscribe(topics=list(self._topics), listener=self)
+
+    async def stop(self) -> None:
+        await _stop_within(self._consumer, timedelta(seconds=10))
+
+    async def next(self, timeout: timedelta) -> list[Stretch]:  # noqa: ASYNC109  the wait of one poll, not a deadline
+        """What has come, a stretch a partition; empty when nothing came. Raises what a rebalance met (OffsetLost, …)."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            fetched = await self._consumer.getmany(
+                timeout_ms=int(timeout.total_seconds() * 1000), max_records=self._max_records
+            )
+        except (NoOffsetForPartitionError, IllegalStateError):
+            # Assigned, but the listener has not yet sought. Any other reason reaches us as its failure.
+            await asyncio.sleep(0.05)
+            return []
+        stretches = []
+        for partition, fetched_records in fetched.items():
+            start = self._positions.get(partition)
+            records = tuple(r for r in fetched_records if start is not None and r.offset >= start)
+            if start is not None and records:
+                self._positions[partition] = records[-1].offset + 1
+                stretches.append(Stretch(partition, start, records[-1].offset + 1, records))
+        return stretches
+
+    async def rewind(self) -> None:
+        """Back to the stored offsets, after a transaction that did not happen (or may have)."""
+        await self._seek(self.assigned)
+
+    async def ends(self, topic: str) -> dict[TopicPartition, int]:
+        """The ends of all the topic's partitions, whoever reads them, asked of the brokers now."""
+        partitions = [TopicPartition(topic, number) for number in self._consumer.partitions_for_topic(topic) or ()]
+        found: dict[TopicPartition, int] = await self._consumer.end_offsets(partitions)
+        return found
+
+    async def report(self, stretches: Sequence[Stretch]) -> None:
+        """Tells Kafka how far we are, for tools that show lag; nothing of ours reads it."""
+        with contextlib.suppress(KafkaError):
+            await self._consumer.commit({stretch.partition: stretch.end for stretch in stretches})
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        for partition in revoked:
+            self._positions.pop(partition, None)
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        try:
+            await self._seek(assigned)
+        except Exception as error:  # noqa: BLE001  aiokafka would log and swallow it: `next` raises it instead
+            self._failure = error
+
+    async def _seek(self, partitions: Collection[TopicPartition]) -> None:
+        if not partitions:
+            return
+        stored = await self._load(partitions)
+        beginnings = await self._consumer.beginning_offsets(list(partitions))
+        ends = await self._consumer.end_offsets(list(partitions))
+        for partition in partitions:
+            first, end = beginnings[partition], ends[partition]
+            offset = stored.get(partition, first)
+            if not first <= offset <= end:
+                raise OffsetLost(
+                    f"{partition.topic}[{partition.partition}] holds offsets {first} to {end}, but {offset} is next to be "
+                    "read: the topic was made anew or its retention passed us by. Nothing is skipped silently; "
+                    "see docs/operations.md."
+                )
+            self._consumer.seek(partition, offset)
+            self._positions[partition] = offset
+
+
+async def ensure_topics(settings: KafkaSettings) -> list[str]:
+    """Creates the topics that are missing and returns their names."""
+    async with _admin(settings) as admin:
+        missing = await _missing(admin)
+        answer = await admin.create_topics(
+            [
+                NewTopic(
+                    topic.name,
+                    num_partitions=topic.partitions,
+                    replication_factor=settings.replication_factor,
+                    topic_configs=topic.config,
+                )
+                for topic in missing
+            ]
+        )
+        for name, code, message in (error[:3] for error in answer.topic_errors):
+            if code not in (0, TopicAlreadyExistsError.errno):
+                raise for_code(code)(f"{name}: {message}")
+    return [topic.name for topic in missing]
+
+
+async def check_topics(settings: KafkaSettings) -> None:
+    async with _admin(settings) as admin:
+        missing = await _missing(admin)
+    if missing:
+        raise NotMigrated(f"Kafka lacks {', '.join(t.name for t in missing)}; run: stagepost migrate")
+
+
+async def _missing(admin: AIOKafkaAdminClient) -> list[Topic]:
+    present = set(await admin.list_topics())
+    return [topic for topic in TOPICS if topic.name not in present]
+
+
+@contextlib.asynccontextmanager
+async def _admin(settings: KafkaSettings) -> Any:  # noqa: ANN401  aiokafka has no types
+    admin = AIOKafkaAdminClient(**settings.client_options())
+    await admin.start()
+    try:
+        yield admin
+    finally:
+        await admin.close()

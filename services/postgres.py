@@ -1,0 +1,97 @@
+"""Postgres: the engine with server-side timeouts, the one place that commits, and bulk rows."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from services.errors import ConfigurationError, NotMigrated
+from services.settings import PostgresSettings
+
+
+def create_engine(settings: PostgresSettings, *, application: str) -> AsyncEngine:
+    """A pool whose connections give up by the server's own clock: a process that was stopped can't hold its locks."""
+    url, tls = _url(settings)
+    transaction_ms = str(int(settings.transaction_timeout.total_seconds() * 1000))
+    return create_async_engine(
+        url,
+        pool_size=settings.pool_size,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args={
+            **tls,
+            "server_settings": {
+                "application_name": f"stagepost-{application}",
+                "timezone": "UTC",
+                "statement_timeout": str(int(settings.statement_timeout.total_seconds() * 1000)),
+                "lock_timeout": transaction_ms,
+                "transaction_timeout": transaction_ms,
+                "idle_in_transaction_session_timeout": transaction_ms,
+            },
+        },
+    )
+
+
+def _url(settings: PostgresSettings) -> tuple[sa.URL, dict[str, Any]]:
+    """Libpq's `sslmode` is what people write; asyncpg calls it `ssl`."""
+    try:
+        url = sa.make_url(settings.dsn.get_secret_value())
+    except sa.exc.ArgumentError:
+        raise ConfigurationError(
+            "STAGEPOST_POSTGRES__DSN is no URL; write postgresql://user:password@host/db"
+        ) from None
+    mode = url.query.get("sslmode")
+    return url.set(drivername="postgresql+asyncpg").difference_update_query(["sslmode"]), {"ssl": mode} if mode else {}
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """The one place where anything is committed: all of the block, or on an exception nothing of it."""
+    async with engine.begin() as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """One consistent view over several statements; writes nothing."""
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        yield connection
+
+
+def rows(name: str, columns: Sequence[sa.Column[Any]]) -> sa.TableValuedAlias:
+    """A relation made of one array parameter a column: `INSERT … SELECT`, joins and updates of many rows at once.
+
+    Pass `columns_of(columns, list_of_tuples)` as the parameters. JSON columns travel as text.
+    """
+    arrays = [sa.cast(sa.bindparam(f"{name}_{c.name}"), ARRAY(_array_type(c))) for c in columns]
+    alias = sa.func.unnest(*arrays).table_valued(*(sa.column(c.name, _array_type(c)) for c in columns), name=name)
+    return alias.render_derived()
+
+
+def selected(relation: sa.TableValuedAlias, columns: Sequence[sa.Column[Any]]) -> list[sa.ColumnElement[Any]]:
+    """The columns of `rows(...)` in their tables' own types."""
+    return [sa.cast(relation.c[c.name], c.type) if isinstance(c.type, JSONB) else relation.c[c.name] for c in columns]
+
+
+def columns_of(name: str, columns: Sequence[sa.Column[Any]], values: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
+    """The parameters of `rows(name, columns)` for these values, one inner sequence a row."""
+    turned = list(zip(*values, strict=True)) if values else [()] * len(columns)
+    return {f"{name}_{column.name}": list(cells) for column, cells in zip(columns, turned, strict=True)}
+
+
+def _array_type(column: sa.Column[Any]) -> sa.types.TypeEngine[Any]:
+    return sa.Text() if isinstance(column.type, JSONB) else column.type
+
+
+async def check_migrated(engine: AsyncEngine, *, expected: str) -> None:
+    """Raises NotMigrated unless the database stands at `expected`, the newest revision this version ships."""
+    async with engine.connect() as connection:
+        if await connection.scalar(sa.text("SELECT to_regclass('public.alembic_version') IS NULL")):
+            raise NotMigrated("the database is empty; run: stagepost migrate")
+        found = await connection.scalar(sa.text("SELECT version_num FROM public.alembic_version"))
+    if found != expected:
+        raise NotMigrated(f"the database is at schema {found}, this version needs {expected}; run: stagepost migrate")
