@@ -1,8 +1,8 @@
 """Kafka: a sender that replaces a producer it can't trust, a feed whose offsets live in Postgres, and the topics.
 
-Traps that this file keeps away from everyone else (measured on Kafka 4.1, aiokafka 0.14; `docs/faults.md` has the list):
-an idempotent producer is wedged by one record over the topic's limit; `send` and `stop` never time out with idempotence
-on; `getmany` hands out records before a rebalance listener has finished seeking, and a listener's errors are swallowed.
+Traps that this file keeps away from everyone else (measured on Kafka 4.1, aiokafka 0.14): an idempotent producer is
+wedged by one record over the topic's limit; `send` and `stop` never time out with idempotence on; `getmany` hands out
+records before a rebalance listener has finished seeking, and a listener's errors are swallowed.
 """
 
 import asyncio
@@ -84,8 +84,8 @@ class Sender:
     async def send(self, records: Sequence[Record], *, deadline: timedelta) -> None:
         """Returns once the broker has acknowledged every record, in their order within a partition.
 
-        Raises RecordTooLarge, SendFailed or SendUnknown; after either of the last two the producer is replaced, and some
-        of the records may be on the topic.
+        Raises RecordTooLarge, SendFailed or SendUnknown; after either of the last two the producer is replaced, and
+        some of the records may be on the topic.
         """
         for record in records:
             size = len(record.value or b"") + len(record.key or b"") + sum(len(k) + len(v) for k, v in record.headers)
@@ -210,7 +210,7 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no 
         await _stop_within(self._consumer, timedelta(seconds=10))
 
     async def next(self, timeout: timedelta) -> list[Stretch]:  # noqa: ASYNC109  the wait of one poll, not a deadline
-        """What has come, a stretch a partition; empty when nothing came. Raises what a rebalance met (OffsetLost, …)."""
+        """What has come, a stretch a partition; empty when nothing came. Raises what a rebalance met."""
         if self._failure is not None:
             raise self._failure
         try:
@@ -266,9 +266,9 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no 
             offset = stored.get(partition, first)
             if not first <= offset <= end:
                 raise OffsetLost(
-                    f"{partition.topic}[{partition.partition}] holds offsets {first} to {end}, but {offset} is next to be "
-                    "read: the topic was made anew or its retention passed us by. Nothing is skipped silently; "
-                    "see docs/operations.md."
+                    f"{partition.topic}[{partition.partition}] holds offsets {first} to {end}, but {offset} is "
+                    "next to be read: the topic was made anew or its retention passed us by. Nothing is skipped silently; "
+                    "docs/operations.md says what to do."
                 )
             self._consumer.seek(partition, offset)
             self._positions[partition] = offset

@@ -101,7 +101,7 @@ async def run_service(app: ASGIApp, http: HttpSettings, loops: Mapping[str, Loop
 
 
 async def repeat(step: Callable[[], Awaitable[bool]], stopping: asyncio.Event, *, idle: float) -> None:
-    """Calls `step` until told to stop; rests `idle` seconds, interruptibly, whenever it says there was nothing to do."""
+    """Calls `step` until told to stop; rests `idle` seconds whenever it says there was nothing to do."""
     while not stopping.is_set():
         if not await step():
             with contextlib.suppress(TimeoutError):

@@ -1,7 +1,7 @@
 """Settings that several processes share. Each process composes its own frozen class and passes it in.
 
-Everything is read from the environment: `STAGEPOST_KAFKA__BOOTSTRAP_SERVERS` sets `kafka.bootstrap_servers`. A value may
-stand in a file instead, as secrets do: `STAGEPOST_POSTGRES__DSN_FILE=/run/secrets/dsn`.
+All is read from the environment: `STAGEPOST_KAFKA__BOOTSTRAP_SERVERS` sets `kafka.bootstrap_servers`. A value may stand
+in a file instead, as secrets do: `STAGEPOST_POSTGRES__DSN_FILE=/run/secrets/dsn`.
 """
 
 import os

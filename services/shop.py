@@ -89,21 +89,14 @@ class YamlFile:
 
 def plain(node: Any) -> Any:  # noqa: ANN401  any YAML
     """Ruamel's marked types as plain ones."""
-    match node:
-        case dict():
-            return {str(key): plain(value) for key, value in node.items()}
-        case list():
-            return [plain(value) for value in node]
-        case bool() | None:
-            return node
-        case str():
-            return str(node)
-        case int():
-            return int(node)
-        case float():
-            return float(node)
-        case _:
-            return node
+    if isinstance(node, dict):
+        return {str(key): plain(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [plain(value) for value in node]
+    for kind in (bool, str, int, float):
+        if isinstance(node, kind):
+            return kind(node)
+    return node
 
 
 def _split(message: str) -> tuple[str, list[str | int]]:
