@@ -267,8 +267,8 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no 
             if not first <= offset <= end:
                 raise OffsetLost(
                     f"{partition.topic}[{partition.partition}] holds offsets {first} to {end}, but {offset} is "
-                    "next to be read: the topic was made anew or its retention passed us by. Nothing is skipped silently; "
-                    "docs/operations.md says what to do."
+                    "next to be read: the topic was made anew or its retention passed us by. Nothing is skipped "
+                    "silently; docs/operations.md says what to do."
                 )
             self._consumer.seek(partition, offset)
             self._positions[partition] = offset
