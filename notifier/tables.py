@@ -1,0 +1,164 @@
+"""The schema `notifier`: what it has read, what it knows of customers, and every message with its outcome."""
+
+from enum import StrEnum
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from services.offsets import offsets_table
+
+SCHEMA: Final = "notifier"
+
+metadata = sa.MetaData(
+    schema=SCHEMA,
+    naming_convention={"pk": "%(table_name)s_pkey", "ck": "%(table_name)s_%(constraint_name)s"},
+)
+
+offsets = offsets_table(metadata, SCHEMA)
+
+
+class Status(StrEnum):
+    """How far a message has come. `sending` is the point of no return: it is committed before anything is handed over.
+
+    pending ─▶ claimed ─▶ sending ─▶ sent | dead | unknown
+       ▲          │          └─────▶ retry ─▶ claimed
+       └──────────┴─▶ withheld (a change of the customer may bring it back) | cancelled (what started it is void)
+    """
+
+    PENDING = "pending"
+    CLAIMED = "claimed"
+    SENDING = "sending"
+    SENT = "sent"
+    RETRY = "retry"
+    DEAD = "dead"
+    UNKNOWN = "unknown"
+    WITHHELD = "withheld"
+    CANCELLED = "cancelled"
+
+
+DUE: Final = (Status.PENDING, Status.RETRY)
+"""Waiting for its time."""
+UNSENT: Final = (*DUE, Status.CLAIMED, Status.WITHHELD, Status.CANCELLED)
+"""Not delivered, while `unknowns` is 0: a plan may still change or cancel it."""
+
+
+def _one_of(statuses: tuple[Status, ...]) -> str:
+    return "status IN (" + ", ".join(f"'{status}'" for status in statuses) + ")"
+
+
+customers = sa.Table(
+    "customers",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("storefront", sa.Text, nullable=False),
+    # The last number of the customer's stream that was taken in: what is not above it is a repeat.
+    sa.Column("sequence", sa.BigInteger, nullable=False),
+    sa.Column("profile", JSONB, nullable=False),
+    sa.Column("hold", sa.Text),
+    # Number of the last join or split that replaced this customer's table; 0 before any.
+    sa.Column("table_number", sa.BigInteger, nullable=False),
+    sa.Column("part_of", sa.Uuid),
+)
+
+instances = sa.Table(
+    "instances",
+    metadata,
+    sa.Column("instance", sa.Uuid, primary_key=True),
+    sa.Column("customer_id", sa.Uuid, nullable=False),
+    sa.Column("track", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    # None: nowhere now. The row stays, because it remembers which moves may start nothing (`replay`).
+    sa.Column("stage", sa.Text),
+    sa.Column("since", sa.DateTime(timezone=True)),
+    sa.Column("subject", JSONB, nullable=False),
+    sa.Column("moves", JSONB, nullable=False),
+    # Number of the join or split under which `customer_id` came to hold it. Older news of others is ignored.
+    sa.Column("moved_by", sa.BigInteger, nullable=False),
+    sa.Index("instances_by_customer", "customer_id"),
+)
+
+messages = sa.Table(
+    "messages",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("storefront", sa.Text, nullable=False),
+    sa.Column("follow_up", sa.Text, nullable=False),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("customer_id", sa.Uuid, nullable=False),
+    sa.Column("instance", sa.Uuid, nullable=False),
+    sa.Column("transition", sa.Uuid, nullable=False),
+    # What it may be sent once for, and the event that started it, each as one id (`notifier.plan`).
+    sa.Column("occasion", sa.Uuid, nullable=False),
+    sa.Column("cause", sa.Uuid, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("answer", sa.Text),
+    # `at` is when its transition happened, in event time; the rest is our clock's.
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+    # Becomes the Date header: a second attempt must look like the first to who compares them.
+    sa.Column("first_sending_at", sa.DateTime(timezone=True)),
+    sa.Column("sent_at", sa.DateTime(timezone=True)),
+    sa.Column("claimed_by", sa.Uuid),
+    sa.Column("lease_until", sa.DateTime(timezone=True)),
+    sa.Column("address", sa.Text),
+    # Attempts that the other side answered for good or ill, and how many may have delivered for all we know.
+    sa.Column("attempts", sa.SmallInteger, nullable=False),
+    sa.Column("unknowns", sa.SmallInteger, nullable=False),
+    sa.CheckConstraint(_one_of(tuple(Status)), name="status_known"),
+    # Either blocks, so neither a correction nor a join can send again. A cancelled row has sent nothing.
+    sa.Index(
+        "messages_once_per_occasion",
+        "follow_up",
+        "occasion",
+        unique=True,
+        postgresql_where=sa.text(f"status <> '{Status.CANCELLED}'"),
+    ),
+    sa.Index(
+        "messages_once_per_cause",
+        "follow_up",
+        "cause",
+        unique=True,
+        postgresql_where=sa.text(f"status <> '{Status.CANCELLED}'"),
+    ),
+    sa.Index("messages_due", "due_at", postgresql_where=sa.text(_one_of(DUE))),
+    sa.Index("messages_leased", "lease_until", postgresql_where=sa.text(_one_of((Status.CLAIMED, Status.SENDING)))),
+    sa.Index("messages_by_customer", "customer_id", "created_at"),
+    sa.Index("messages_by_instance", "instance"),
+    sa.Index("messages_by_time", "created_at"),
+)
+
+spent_claims = sa.Table(
+    "spent_claims",
+    metadata,
+    # An address that only a browser said is good for one mail: by address and by customer, whoever comes first.
+    sa.Column("storefront", sa.Text, primary_key=True),
+    sa.Column("address_sha256", sa.LargeBinary, primary_key=True),
+    sa.Column("customer_id", sa.Uuid, nullable=False),
+    sa.Column("message_id", sa.Uuid, nullable=False),
+    sa.Column("spent_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Index("spent_claims_once_per_customer", "customer_id", unique=True),
+)
+
+known_until = sa.Table(
+    "known_until",
+    metadata,
+    # A row a partition of the topic, from the first start on, so that one nobody reads holds back all mail.
+    sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("known_until", sa.DateTime(timezone=True), nullable=False),
+)
+
+dead_letters = sa.Table(
+    "dead_letters",
+    metadata,
+    sa.Column("topic", sa.Text, primary_key=True),
+    sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("offset", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("value", sa.LargeBinary, nullable=False),
+    sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+)
