@@ -11,6 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from services.errors import ConfigurationError, NotMigrated
 from services.settings import PostgresSettings
 
+SCHEMA_REVISION = "0001"
+"""The newest migration of this version; a test holds it against Alembic's head."""
+
 
 def create_engine(settings: PostgresSettings, *, application: str) -> AsyncEngine:
     """A pool whose connections give up by the server's own clock: a process that was stopped can't hold its locks."""
@@ -87,8 +90,8 @@ def _array_type(column: sa.Column[Any]) -> sa.types.TypeEngine[Any]:
     return sa.Text() if isinstance(column.type, JSONB) else column.type
 
 
-async def check_migrated(engine: AsyncEngine, *, expected: str) -> None:
-    """Raises NotMigrated unless the database stands at `expected`, the newest revision this version ships."""
+async def check_migrated(engine: AsyncEngine, *, expected: str = SCHEMA_REVISION) -> None:
+    """Raises NotMigrated unless the database stands at the newest revision that this version ships."""
     async with engine.connect() as connection:
         if await connection.scalar(sa.text("SELECT to_regclass('public.alembic_version') IS NULL")):
             raise NotMigrated("the database is empty; run: stagepost migrate")

@@ -1,0 +1,397 @@
+"""The first schema: events that belong to identities, customers that are roots of identities, and their messages."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+EVENT_PARTITIONS = 8
+SCHEMAS = ("engine", "notifier", "reporting")
+
+VIEWS = {
+    "events": """
+        -- Of copies with one event id the one received first counts, as in the fold.
+        SELECT DISTINCT ON (identity.customer_id, event.event_id)
+               event.storefront, identity.customer_id, event.event_id, event.name, event.occurred_at,
+               event.received_at, event.said_by, event.properties, event.traits, event.context
+          FROM engine.events AS event
+          JOIN engine.identities AS identity ON identity.id = event.identity_id
+         ORDER BY identity.customer_id, event.event_id, event.received_at, event.body
+    """,
+    "stages": """
+        SELECT storefront, track, stage, count(*) AS instances, count(DISTINCT customer_id) AS customers
+          FROM engine.instances
+         GROUP BY storefront, track, stage
+    """,
+    "transitions": """
+        SELECT customer.storefront, transition.customer_id, transition.id, transition.at,
+               transition.body ->> 'track' AS track, transition.body ->> 'key' AS key,
+               transition.body ->> 'from_stage' AS from_stage, transition.body ->> 'to_stage' AS to_stage,
+               transition.body ->> 'rule' AS rule, transition.body ->> 'reason' AS reason
+          FROM engine.transitions AS transition
+          JOIN engine.customers AS customer ON customer.id = transition.customer_id
+         WHERE NOT transition.retracted
+    """,
+    "messages": """
+        SELECT storefront, follow_up, channel, customer_id, instance, status, reason, created_at, sent_at
+          FROM notifier.messages
+    """,
+}
+
+
+def upgrade() -> None:
+    for schema in SCHEMAS:
+        op.execute(f"CREATE SCHEMA {schema}")
+    op.execute("CREATE SEQUENCE engine.table_numbers")
+    op.create_table(
+        "customers",
+        sa.Column("id", sa.UUID(), nullable=False),
+        sa.Column("storefront", sa.Text(), nullable=False),
+        sa.Column("root", sa.UUID(), nullable=False, comment="the identity that the id was made of"),
+        sa.Column(
+            "sequence", sa.BigInteger(), server_default="0", nullable=False, comment="of the last change; never falls"
+        ),
+        sa.Column(
+            "state",
+            sa.LargeBinary(),
+            nullable=True,
+            comment="stage_engine.state.State as JSON; null before the first fold",
+        ),
+        sa.Column("next_wake", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "waits_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="with waits_rank and waits_id: the first event that waits",
+        ),
+        sa.Column("waits_rank", sa.SmallInteger(), nullable=True),
+        sa.Column("waits_id", sa.Text(collation="C"), nullable=True),
+        sa.Column("hold", sa.Text(), nullable=True, comment="why nothing may be sent: null when it may"),
+        sa.Column("broken", sa.Text(), nullable=True, comment="what the fold stumbled over; mended by a re-fold"),
+        sa.Column(
+            "first_seen_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="when the row was made",
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        schema="engine",
+    )
+    op.create_index("customers_by_root", "customers", ["root"], unique=False, schema="engine")
+    op.create_index(
+        "customers_to_wake",
+        "customers",
+        ["next_wake"],
+        unique=False,
+        schema="engine",
+        postgresql_where=sa.text("next_wake IS NOT NULL"),
+    )
+    op.create_table(
+        "dead_letters",
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("partition", sa.Integer(), nullable=False),
+        sa.Column("record_offset", sa.BigInteger(), nullable=False),
+        sa.Column("storefront", sa.Text(), nullable=True),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("raw", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("topic", "partition", "record_offset"),
+        schema="engine",
+    )
+    op.create_table(
+        "events",
+        sa.Column("identity_id", sa.UUID(), nullable=False),
+        sa.Column("event_key", sa.UUID(), nullable=False, comment="a hash of event_id"),
+        sa.Column("event_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("storefront", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column(
+            "rank", sa.SmallInteger(), nullable=False, comment="services.contracts.events.rank_of when it was stored"
+        ),
+        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("said_by", sa.Text(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False, comment="hash of all but received_at"),
+        sa.Column("who", postgresql.JSONB(), nullable=False),
+        sa.Column("properties", postgresql.JSONB(), nullable=False),
+        sa.Column("traits", postgresql.JSONB(), nullable=False),
+        sa.Column("context", postgresql.JSONB(), nullable=False),
+        sa.PrimaryKeyConstraint("identity_id", "event_key"),
+        schema="engine",
+        postgresql_partition_by="HASH (identity_id)",
+    )
+    op.create_index(
+        "events_in_order", "events", ["identity_id", "occurred_at", "rank", "event_id"], unique=False, schema="engine"
+    )
+    op.create_table(
+        "identities",
+        sa.Column("id", sa.UUID(), nullable=False, comment="identity_id(storefront, kind, value)"),
+        sa.Column("storefront", sa.Text(), nullable=False),
+        sa.Column("kind", sa.SmallInteger(), nullable=False, comment="services.contracts.identity.IdentityKind"),
+        sa.Column("value", sa.Text(collation="C"), nullable=False),
+        sa.Column(
+            "points_to",
+            sa.UUID(),
+            nullable=True,
+            comment="a stronger identity, or by alias another account; null at a root",
+        ),
+        sa.Column("points_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("customer_id", sa.UUID(), nullable=False, comment="where the pointers end"),
+        sa.PrimaryKeyConstraint("id"),
+        schema="engine",
+    )
+    op.create_index("identities_by_customer", "identities", ["customer_id"], unique=False, schema="engine")
+    op.create_index("identities_by_target", "identities", ["points_to"], unique=False, schema="engine")
+    op.create_table(
+        "instances",
+        sa.Column("customer_id", sa.UUID(), nullable=False),
+        sa.Column("instance", sa.UUID(), nullable=False),
+        sa.Column("storefront", sa.Text(), nullable=False),
+        sa.Column("track", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False, comment="as shown: `key` or `key#2`"),
+        sa.Column("stage", sa.Text(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("customer_id", "instance"),
+        schema="engine",
+    )
+    op.create_index("instances_by_stage", "instances", ["storefront", "track", "stage"], unique=False, schema="engine")
+    op.create_table(
+        "links",
+        sa.Column("weak", sa.UUID(), nullable=False),
+        sa.Column("strong", sa.UUID(), nullable=False),
+        sa.Column(
+            "at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            comment="the earliest time at which any copy of any event said so",
+        ),
+        sa.PrimaryKeyConstraint("weak", "strong"),
+        schema="engine",
+    )
+    op.create_table(
+        "offsets",
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("partition", sa.Integer(), nullable=False),
+        sa.Column("next_offset", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("topic", "partition"),
+        schema="engine",
+    )
+    op.create_table(
+        "orders",
+        sa.Column("customer_id", sa.UUID(), nullable=False),
+        sa.Column("key", sa.Text(collation="C"), nullable=False),
+        sa.Column("completed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("currency", sa.Text(), nullable=True),
+        sa.Column("revenue", sa.Numeric(), nullable=False),
+        sa.Column("total", sa.Numeric(), nullable=False),
+        sa.Column("refunded", sa.Numeric(), nullable=False),
+        sa.Column("refunded_whole", sa.Boolean(), nullable=False),
+        sa.Column("cancelled", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("customer_id", "key"),
+        schema="engine",
+    )
+    op.create_table(
+        "outbox",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("slice", sa.SmallInteger(), nullable=False, comment="of customers: one publisher at a time for each"),
+        sa.Column("customer_id", sa.UUID(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("storefront", sa.Text(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("value", sa.LargeBinary(), nullable=False, comment="the record's bytes: a repeat is the same"),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False, comment="wall clock: the record's ce_time"),
+        sa.Column("published", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("customer_id", "sequence", name="outbox_sequence"),
+        schema="engine",
+    )
+    op.create_index(
+        "outbox_unpublished",
+        "outbox",
+        ["slice", "id"],
+        unique=False,
+        schema="engine",
+        postgresql_where=sa.text("NOT published"),
+    )
+    op.create_table(
+        "storefronts",
+        sa.Column("storefront", sa.Text(), nullable=False),
+        sa.Column("namespace", sa.UUID(), nullable=False, comment="secret: customers' ids are made with it"),
+        sa.PrimaryKeyConstraint("storefront"),
+        schema="engine",
+    )
+    op.create_table(
+        "transitions",
+        sa.Column("customer_id", sa.UUID(), nullable=False),
+        sa.Column("id", sa.UUID(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False, comment="order within the customer's surviving transitions"),
+        sa.Column("retracted", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("body", postgresql.JSONB(), nullable=False, comment="services.contracts.changes.Transition"),
+        sa.PrimaryKeyConstraint("customer_id", "id"),
+        schema="engine",
+    )
+    op.create_table(
+        "watermark",
+        sa.Column("only", sa.Boolean(), server_default=sa.true(), nullable=False),
+        sa.Column(
+            "at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            comment="up to here everything that was received has been folded",
+        ),
+        sa.CheckConstraint("only", name="one_row"),
+        sa.PrimaryKeyConstraint("only"),
+        schema="engine",
+    )
+    op.create_table(
+        "customers",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("storefront", sa.Text(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("profile", postgresql.JSONB(), nullable=False),
+        sa.Column("hold", sa.Text(), nullable=True),
+        sa.Column("table_number", sa.BigInteger(), nullable=False),
+        sa.Column("part_of", sa.Uuid(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("customers_pkey")),
+        schema="notifier",
+    )
+    op.create_table(
+        "dead_letters",
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("partition", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("offset", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("value", sa.LargeBinary(), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("topic", "partition", "offset", name=op.f("dead_letters_pkey")),
+        schema="notifier",
+    )
+    op.create_table(
+        "instances",
+        sa.Column("instance", sa.Uuid(), nullable=False),
+        sa.Column("customer_id", sa.Uuid(), nullable=False),
+        sa.Column("track", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("stage", sa.Text(), nullable=True),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("subject", postgresql.JSONB(), nullable=False),
+        sa.Column("moves", postgresql.JSONB(), nullable=False),
+        sa.Column("moved_by", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("instance", name=op.f("instances_pkey")),
+        schema="notifier",
+    )
+    op.create_index("instances_by_customer", "instances", ["customer_id"], unique=False, schema="notifier")
+    op.create_table(
+        "known_until",
+        sa.Column("partition", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("known_until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("partition", name=op.f("known_until_pkey")),
+        schema="notifier",
+    )
+    op.create_table(
+        "messages",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("storefront", sa.Text(), nullable=False),
+        sa.Column("follow_up", sa.Text(), nullable=False),
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("customer_id", sa.Uuid(), nullable=False),
+        sa.Column("instance", sa.Uuid(), nullable=False),
+        sa.Column("transition", sa.Uuid(), nullable=False),
+        sa.Column("occasion", sa.Uuid(), nullable=False),
+        sa.Column("cause", sa.Uuid(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("answer", sa.Text(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("first_sending_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("claimed_by", sa.Uuid(), nullable=True),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("address", sa.Text(), nullable=True),
+        sa.Column("attempts", sa.SmallInteger(), nullable=False),
+        sa.Column("unknowns", sa.SmallInteger(), nullable=False),
+        sa.CheckConstraint(
+            "status IN ('pending', 'claimed', 'sending', 'sent', 'retry', 'dead', 'unknown', 'withheld', 'cancelled')",
+            name=op.f("messages_status_known"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("messages_pkey")),
+        schema="notifier",
+    )
+    op.create_index("messages_by_customer", "messages", ["customer_id", "created_at"], unique=False, schema="notifier")
+    op.create_index("messages_by_instance", "messages", ["instance"], unique=False, schema="notifier")
+    op.create_index("messages_by_time", "messages", ["created_at"], unique=False, schema="notifier")
+    op.create_index(
+        "messages_due",
+        "messages",
+        ["due_at"],
+        unique=False,
+        schema="notifier",
+        postgresql_where=sa.text("status IN ('pending', 'retry')"),
+    )
+    op.create_index(
+        "messages_leased",
+        "messages",
+        ["lease_until"],
+        unique=False,
+        schema="notifier",
+        postgresql_where=sa.text("status IN ('claimed', 'sending')"),
+    )
+    op.create_index(
+        "messages_once_per_cause",
+        "messages",
+        ["follow_up", "cause"],
+        unique=True,
+        schema="notifier",
+        postgresql_where=sa.text("status <> 'cancelled'"),
+    )
+    op.create_index(
+        "messages_once_per_occasion",
+        "messages",
+        ["follow_up", "occasion"],
+        unique=True,
+        schema="notifier",
+        postgresql_where=sa.text("status <> 'cancelled'"),
+    )
+    op.create_table(
+        "offsets",
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("partition", sa.Integer(), nullable=False),
+        sa.Column("next_offset", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("topic", "partition", name=op.f("offsets_pkey")),
+        schema="notifier",
+    )
+    op.create_table(
+        "spent_claims",
+        sa.Column("storefront", sa.Text(), nullable=False),
+        sa.Column("address_sha256", sa.LargeBinary(), nullable=False),
+        sa.Column("customer_id", sa.Uuid(), nullable=False),
+        sa.Column("message_id", sa.Uuid(), nullable=False),
+        sa.Column("spent_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("storefront", "address_sha256", name=op.f("spent_claims_pkey")),
+        schema="notifier",
+    )
+    op.create_index("spent_claims_once_per_customer", "spent_claims", ["customer_id"], unique=True, schema="notifier")
+    for number in range(EVENT_PARTITIONS):
+        op.execute(
+            f"CREATE TABLE engine.events_{number} PARTITION OF engine.events "
+            f"FOR VALUES WITH (MODULUS {EVENT_PARTITIONS}, REMAINDER {number})"
+        )
+    for name, query in VIEWS.items():
+        op.execute(f"CREATE VIEW reporting.{name} AS {query}")
+
+
+def downgrade() -> None:
+    for schema in reversed(SCHEMAS):
+        op.execute(f"DROP SCHEMA {schema} CASCADE")

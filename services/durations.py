@@ -1,0 +1,26 @@
+"""Durations as people write them in the shop's files and in settings: `6s`, `1h`, `90d`, `1h30m`."""
+
+import re
+from datetime import timedelta
+
+_UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+_FORM = re.compile(r"(?:\d+[wdhms])+")
+
+
+def parse_duration(text: str) -> timedelta:
+    """Raises ValueError, in words for who wrote it."""
+    bare = text.strip().replace(" ", "")
+    if not _FORM.fullmatch(bare):
+        raise ValueError(f"`{text}` is no duration; write it as in 30m, 6h, 90d or 1h30m")
+    parts = re.findall(r"(\d+)([wdhms])", bare)
+    return sum((timedelta(**{_UNITS[unit]: int(count)}) for count, unit in parts), timedelta())
+
+
+def spoken(duration: timedelta) -> str:
+    """The shortest form: `90d`, `1h30m`, `6s`."""
+    left = int(duration.total_seconds())
+    said = ""
+    for unit, seconds in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        count, left = divmod(left, seconds)
+        said += f"{count}{unit}" if count else ""
+    return said or "0s"

@@ -1,0 +1,66 @@
+"""Due times: what the state says must happen when. Nobody sets or cancels a timer. Pure."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.contracts.changes import Cause
+from stage_engine.facts import FactState
+from stage_engine.model.model import Model, TimedRule
+from stage_engine.state import Instance
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A timed rule with the time that armed it, and the event that set that time."""
+
+    rule: TimedRule
+    armed_at: datetime
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The rules of one instance that come due at one time, in the order in which they are listed."""
+
+    at: datetime
+    instance: Instance
+    arms: tuple[Arm, ...]
+
+
+def next_due(model: Model, instances: Iterable[Instance], facts: FactState) -> Due | None:
+    """The earliest; of one time the first track's, then in the order in which the instances began."""
+    order = {track.name: position for position, track in enumerate(model.tracks)}
+    found = [due for instance in instances if (due := _of_instance(model, instance, facts))]
+    return min(
+        found, key=lambda due: (due.at, order[due.instance.track], due.instance.opened, due.instance.slot), default=None
+    )
+
+
+def _of_instance(model: Model, instance: Instance, facts: FactState) -> Due | None:
+    times = [(_at(arm, instance), arm) for arm in armed(model, instance, facts)]
+    if not times:
+        return None
+    earliest = min(at for at, _ in times)
+    return Due(earliest, instance, tuple(arm for at, arm in times if at == earliest))
+
+
+def armed(model: Model, instance: Instance, facts: FactState) -> Iterator[Arm]:
+    """The timed rules that wait in the instance's stage and that have not come due since they were last armed."""
+    for rule in model.track(instance.track).timed_rules.get(instance.stage, ()):
+        if rule.idle:
+            arm = Arm(rule, instance.touched_at, instance.touched_by)
+        elif rule.since is not None:
+            latest = facts.latest.get(rule.since)
+            if latest is None:
+                continue
+            arm = Arm(rule, latest.at, latest.cause)
+        else:
+            arm = Arm(rule, instance.since, instance.entered_by)
+        if instance.spent.get(rule.id) != arm.armed_at:
+            yield arm
+
+
+def _at(arm: Arm, instance: Instance) -> datetime:
+    """A rule that was overdue when its stage was entered is due upon entry, never before it."""
+    return max(arm.armed_at + arm.rule.after, instance.since)

@@ -1,0 +1,243 @@
+"""The one function that decides where a customer stands.
+
+    fold(events, model, until) → state, moves, next_wake, waits_from
+
+It is pure: the same set of events, model and `until` give the same answer, in whatever order and however often the
+events came, and down to the ids of the moves. Live processing, late events, joins, replays and questions about the
+past all go through it. Time is an argument: `until` is the watermark, the time up to which everything is known. A due
+time is crossed only when it is not beyond `until`, whether a wake or an event would cross it: nobody is told that they
+abandoned a cart while their order still waits on a topic.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from msgspec.structs import replace
+
+from services.contracts.changes import Cause, Subject, Transition
+from services.contracts.events import Event, Name, SaidBy
+from services.shop import Storefront
+from stage_engine.due import Due, next_due
+from stage_engine.facts import FactsAt, observe, observe_order, shown
+from stage_engine.history import Entry, Position, in_order
+from stage_engine.instances import Instances, touched
+from stage_engine.model.model import EventRule, Model, Per, TimedRule, Track
+from stage_engine.orders import BOOKED, Order, booked, order_key
+from stage_engine.profile import profile_after, shown_traits
+from stage_engine.state import EMPTY, Instance, State, transition_id
+from stage_engine.subjects import is_order_event, scope_of
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A transition, and what its instance was about at that time."""
+
+    transition: Transition
+    subject: Subject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folded:
+    """What a fold came to.
+
+    `moves` are those of the entries given, in order. `orders` are the rows of the order book that changed. `next_wake`
+    is the earliest due time not yet crossed. `waits_from` is the position of the first entry that must wait, since it
+    lies behind a due time beyond `until`; it and all that sort after it are to be given again.
+    """
+
+    state: State
+    moves: tuple[Move, ...]
+    orders: Mapping[str, Order]
+    next_wake: datetime | None
+    waits_from: Position | None
+
+
+def fold(
+    entries: Iterable[Entry],
+    model: Model,
+    until: datetime,
+    *,
+    storefront: Storefront,
+    start: State = EMPTY,
+    orders: Mapping[str, Order] | None = None,
+) -> Folded:
+    """Folds the entries, all of which sort after `start.position`, into `start`.
+
+    `orders` are the rows of the order book that the entries name (more do no harm).
+    """
+    folding = _Folding(model, storefront, until, start, orders or {})
+    waits_from = None
+    for entry in in_order(entries):
+        if not folding.cross_due_times(entry.event.occurred_at):
+            waits_from = entry.position
+            break
+        folding.take(entry)
+    else:
+        folding.cross_due_times(until)
+    return folding.result(waits_from)
+
+
+class _Folding:
+    """One fold under way: its own copies, written into; nothing that was passed in is changed."""
+
+    def __init__(
+        self, model: Model, storefront: Storefront, until: datetime, start: State, orders: Mapping[str, Order]
+    ) -> None:
+        self._model = model
+        self._storefront = storefront
+        self._until = until
+        self._position = start.position
+        self._facts = start.facts.copied()
+        self._profile = start.profile
+        self._instances = Instances(model, start.instances, start.left)
+        self._known_orders = orders
+        self._changed_orders: dict[str, Order] = {}
+        self._moves: list[Move] = []
+
+    def result(self, waits_from: Position | None) -> Folded:
+        due = self._next_due()
+        return Folded(
+            state=State(
+                position=self._position,
+                facts=self._facts,
+                profile=self._profile,
+                instances=self._instances.all(),
+                left=self._instances.left,
+            ),
+            moves=tuple(self._moves),
+            orders=self._changed_orders,
+            next_wake=due.at if due else None,
+            waits_from=waits_from,
+        )
+
+    def cross_due_times(self, limit: datetime) -> bool:
+        """Makes every timed move that is due at or before `limit`; False at the first that lies beyond `until`."""
+        while (due := self._next_due()) is not None and due.at <= limit:
+            if due.at > self._until:
+                return False
+            self._come_due(due)
+        return True
+
+    def _next_due(self) -> Due | None:
+        return next_due(self._model, self._instances.all(), self._facts)
+
+    def _come_due(self, due: Due) -> None:
+        """Of the rules due at this time the last listed whose condition holds wins; all of them are spent."""
+        spent = {**due.instance.spent, **{arm.rule.id: arm.armed_at for arm in due.arms}}
+        instance = replace(due.instance, spent=spent)
+        self._instances.put(instance)
+        for arm in reversed(due.arms):
+            if self._holds(arm.rule, instance, None, due.at):
+                self._move(instance, arm.rule, due.at, arm.cause, arm.rule.spoken)
+                return
+
+    def take(self, entry: Entry) -> None:
+        """Facts first, then the tracks in the order in which they are listed, each seeing the earlier ones' stages."""
+        self._position = entry.position
+        self._profile = profile_after(self._profile, entry.event)
+        entry = self._counted(entry)
+        for track in self._model.tracks:
+            for instance in self._instances.concerned_by(track, entry):
+                self._follow(track, instance, entry)
+        self._instances.let_go(entry)
+
+    def _counted(self, entry: Entry) -> Entry:
+        """Takes the event into the facts, and returns it as the rules are to see it.
+
+        What a browser says of an order is a report of it. A later copy of an order that is known is an update of it.
+        """
+        event = self._as_trusted(entry.event)
+        if event.name in BOOKED:
+            event = self._book(event)
+        for fact in self._model.facts_on.get(event.name, ()):
+            if not fact.per_order:
+                observe(self._facts, fact, event, entry.cause)
+        return replace(entry, event=event)
+
+    def _as_trusted(self, event: Event) -> Event:
+        believed = event.said_by is SaidBy.SERVER or self._storefront.trust == "browser"
+        return event if believed or event.name != Name.ORDER_COMPLETED else replace(event, name=Name.ORDER_REPORTED)
+
+    def _book(self, event: Event) -> Event:
+        key, currency = order_key(event), self._storefront.currency
+        before = self._changed_orders.get(key) or self._known_orders.get(key)
+        after = booked(before, event, currency=currency)
+        self._changed_orders[key] = after
+        for fact in self._model.facts.values():
+            if fact.per_order:
+                observe_order(self._facts, fact, before, after, currency=currency)
+        again = event.name == Name.ORDER_COMPLETED and before is not None and before.completed_at is not None
+        return replace(event, name=Name.ORDER_UPDATED) if again else event
+
+    def _follow(self, track: Track, instance: Instance, entry: Entry) -> None:
+        """One event on one instance: its contents, its beginning if this is it, and at most one move."""
+        began = instance.opened == entry.position
+        if not (track.per is Per.CART and is_order_event(entry.event.name)):
+            instance = touched(instance, track.per, entry)
+        self._instances.put(instance)
+        if began:
+            self._record(
+                instance, None, f"{track.name}.{track.start}.start", entry.cause, f"first {entry.event.name}", {}
+            )
+        for rule in reversed(track.event_rules.get(entry.event.name, ())):
+            if rule.sources is not None and instance.stage not in rule.sources:
+                continue
+            if self._holds(rule, instance, entry.event, entry.event.occurred_at):
+                if rule.again or rule.target != instance.stage:
+                    self._move(instance, rule, entry.event.occurred_at, entry.cause, entry.event.name)
+                return
+
+    def _holds(self, rule: EventRule | TimedRule, instance: Instance, event: Event | None, at: datetime) -> bool:
+        if rule.when is None:
+            return True
+        subject = scope_of(instance.subject)
+        return rule.when.holds(
+            {
+                "event": {} if event is None else event.properties,
+                "facts": FactsAt(self._model, self._facts, at),
+                "traits": shown_traits(self._profile),
+                "stages": self._instances.stages(),
+                str(self._model.track(instance.track).per): subject,
+            }
+        )
+
+    def _move(self, instance: Instance, rule: EventRule | TimedRule, at: datetime, cause: Cause, why: str) -> None:
+        track = self._model.track(instance.track)
+        moved = replace(
+            instance,
+            stage=rule.target,
+            since=at,
+            entered_by=cause,
+            ended_by=cause if rule.target in track.finals else None,
+        )
+        self._instances.put(moved)
+        facts: dict[str, Any] = {}
+        if rule.when is not None:
+            values = FactsAt(self._model, self._facts, at)
+            facts = {path[1]: shown(values[path[1]]) for path in sorted(rule.when.reads) if path[0] == "facts"}
+            why = f"{why}, and {rule.when.text}"
+        self._record(moved, instance.stage, rule.id, cause, why, facts)
+
+    def _record(
+        self, instance: Instance, before: str | None, rule: str, cause: Cause, why: str, facts: dict[str, Any]
+    ) -> None:
+        self._moves.append(
+            Move(
+                Transition(
+                    id=transition_id(instance.id, rule, cause, instance.stage),
+                    instance=instance.id,
+                    track=instance.track,
+                    key=instance.shown_key,
+                    from_stage=before,
+                    to_stage=instance.stage,
+                    at=instance.since,
+                    rule=rule,
+                    cause=cause,
+                    reason=why,
+                    facts=facts,
+                ),
+                instance.subject,
+            )
+        )

@@ -1,0 +1,76 @@
+"""What `lifecycle.yaml` may say, as it is written. `load.py` makes a Model of it."""
+
+from typing import Literal
+
+import msgspec
+
+from stage_engine.model.model import Per
+
+
+class Written(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename=lambda name: name.rstrip("_")
+):
+    """Base: an unknown key is a fault, not a surprise."""
+
+
+Names = str | list[str]
+
+
+class FactWritten(Written):
+    """Exactly one of the first six says what kind it is."""
+
+    count: Names | None = None
+    sum: Names | None = None
+    distinct: Names | None = None
+    latest: Names | None = None
+    first: Names | None = None
+    last: Names | None = None
+    of: str | None = None
+    where: str | None = None
+    within: str | None = None
+    once_per: str | None = None
+    less: Names | None = None
+
+
+class RuleWritten(Written):
+    """One way into a stage: by an event (`on`) or by time (`after`)."""
+
+    on: Names | None = None
+    from_: Names | None = None
+    when: str | None = None
+    after: str | None = None
+    since: str | None = None
+    idle: bool = False
+    again: bool = False
+
+
+class StageWritten(Written):
+    """`on` of a start stage names the events that begin an instance, and that bring an open one back here."""
+
+    start: bool = False
+    final: bool = False
+    on: Names | None = None
+    enter: list[RuleWritten] = []
+
+
+class TrackWritten(Written):
+    per: Per = Per.CUSTOMER
+    order_ends: Literal["all", "named"] = "all"
+    stages: dict[str, StageWritten]
+
+
+class ModelWritten(Written):
+    extends: str | None = None
+    facts: dict[str, FactWritten] = {}
+    tracks: dict[str, TrackWritten] = {}
+
+
+def names(written: Names | None) -> tuple[str, ...]:
+    """One name or several, as a tuple."""
+    match written:
+        case None:
+            return ()
+        case str():
+            return (written,)
+        case _:
+            return tuple(written)

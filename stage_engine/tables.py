@@ -1,0 +1,169 @@
+"""Schema `engine`: the one definition of its tables. Alembic is checked against it, and statements are built from it.
+
+Events never move: each belongs to an identity for ever, and who is whom is in the pointers alone. Times are event time
+unless the column says otherwise. Keys of large tables are 16 bytes: text ids as index keys cost twice the work.
+"""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+from services.offsets import offsets_table
+
+SCHEMA = "engine"
+EVENT_PARTITIONS = 8
+"""Hash partitions of the history, by identity: enough to vacuum and to spread, few enough to plan quickly."""
+
+metadata = sa.MetaData(schema=SCHEMA)
+Uuid = UUID(as_uuid=True)
+Time = sa.DateTime(timezone=True)
+Bytewise = sa.Text(collation="C")
+
+storefronts = sa.Table(
+    "storefronts",
+    metadata,
+    sa.Column("storefront", sa.Text, primary_key=True),
+    sa.Column("namespace", Uuid, nullable=False, comment="secret: customers' ids are made with it"),
+)
+
+identities = sa.Table(
+    "identities",
+    metadata,
+    sa.Column("id", Uuid, primary_key=True, comment="identity_id(storefront, kind, value)"),
+    sa.Column("storefront", sa.Text, nullable=False),
+    sa.Column("kind", sa.SmallInteger, nullable=False, comment="services.contracts.identity.IdentityKind"),
+    sa.Column("value", Bytewise, nullable=False),
+    sa.Column("points_to", Uuid, comment="a stronger identity, or by alias another account; null at a root"),
+    sa.Column("points_since", Time),
+    sa.Column("customer_id", Uuid, nullable=False, comment="where the pointers end"),
+    sa.Index("identities_by_customer", "customer_id"),
+    sa.Index("identities_by_target", "points_to"),
+)
+
+links = sa.Table(
+    "links",
+    metadata,
+    sa.Column("weak", Uuid, primary_key=True),
+    sa.Column("strong", Uuid, primary_key=True),
+    sa.Column("at", Time, nullable=False, comment="the earliest time at which any copy of any event said so"),
+)
+
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("identity_id", Uuid, primary_key=True),
+    sa.Column("event_key", Uuid, primary_key=True, comment="a hash of event_id"),
+    sa.Column("event_id", Bytewise, nullable=False),
+    sa.Column("storefront", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("rank", sa.SmallInteger, nullable=False, comment="services.contracts.events.rank_of when it was stored"),
+    sa.Column("occurred_at", Time, nullable=False),
+    sa.Column("received_at", Time, nullable=False),
+    sa.Column("said_by", sa.Text, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False, comment="hash of all but received_at"),
+    sa.Column("who", JSONB, nullable=False),
+    sa.Column("properties", JSONB, nullable=False),
+    sa.Column("traits", JSONB, nullable=False),
+    sa.Column("context", JSONB, nullable=False),
+    sa.Index("events_in_order", "identity_id", "occurred_at", "rank", "event_id"),
+    postgresql_partition_by="HASH (identity_id)",
+)
+
+customers = sa.Table(
+    "customers",
+    metadata,
+    sa.Column("id", Uuid, primary_key=True),
+    sa.Column("storefront", sa.Text, nullable=False),
+    sa.Column("root", Uuid, nullable=False, comment="the identity that the id was made of"),
+    sa.Column("sequence", sa.BigInteger, nullable=False, server_default="0", comment="of the last change; never falls"),
+    sa.Column("state", sa.LargeBinary, comment="stage_engine.state.State as JSON; null before the first fold"),
+    sa.Column("next_wake", Time),
+    sa.Column("waits_at", Time, comment="with waits_rank and waits_id: the first event that waits"),
+    sa.Column("waits_rank", sa.SmallInteger),
+    sa.Column("waits_id", Bytewise),
+    sa.Column("hold", sa.Text, comment="why nothing may be sent: null when it may"),
+    sa.Column("broken", sa.Text, comment="what the fold stumbled over; mended by a re-fold"),
+    sa.Column("first_seen_at", Time, nullable=False, server_default=sa.func.now(), comment="when the row was made"),
+    sa.Index("customers_to_wake", "next_wake", postgresql_where=sa.text("next_wake IS NOT NULL")),
+    sa.Index("customers_by_root", "root"),
+)
+
+orders = sa.Table(
+    "orders",
+    metadata,
+    sa.Column("customer_id", Uuid, primary_key=True),
+    sa.Column("key", Bytewise, primary_key=True),
+    sa.Column("completed_at", Time),
+    sa.Column("currency", sa.Text),
+    sa.Column("revenue", sa.Numeric, nullable=False),
+    sa.Column("total", sa.Numeric, nullable=False),
+    sa.Column("refunded", sa.Numeric, nullable=False),
+    sa.Column("refunded_whole", sa.Boolean, nullable=False),
+    sa.Column("cancelled", sa.Boolean, nullable=False),
+)
+
+instances = sa.Table(
+    "instances",
+    metadata,
+    sa.Column("customer_id", Uuid, primary_key=True),
+    sa.Column("instance", Uuid, primary_key=True),
+    sa.Column("storefront", sa.Text, nullable=False),
+    sa.Column("track", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False, comment="as shown: `key` or `key#2`"),
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("since", Time, nullable=False),
+    sa.Index("instances_by_stage", "storefront", "track", "stage"),
+)
+
+transitions = sa.Table(
+    "transitions",
+    metadata,
+    sa.Column("customer_id", Uuid, primary_key=True),
+    sa.Column("id", Uuid, primary_key=True),
+    sa.Column("at", Time, nullable=False),
+    sa.Column("number", sa.Integer, nullable=False, comment="order within the customer's surviving transitions"),
+    sa.Column("retracted", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("body", JSONB, nullable=False, comment="services.contracts.changes.Transition"),
+)
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("slice", sa.SmallInteger, nullable=False, comment="of customers: one publisher at a time for each"),
+    sa.Column("customer_id", Uuid, nullable=False),
+    sa.Column("sequence", sa.BigInteger, nullable=False),
+    sa.Column("storefront", sa.Text, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("value", sa.LargeBinary, nullable=False, comment="the record's bytes: a repeat is the same"),
+    sa.Column("made_at", Time, nullable=False, comment="wall clock: the record's ce_time"),
+    sa.Column("published", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Index("outbox_unpublished", "slice", "id", postgresql_where=sa.text("NOT published")),
+    sa.UniqueConstraint("customer_id", "sequence", name="outbox_sequence"),
+)
+
+table_numbers = sa.Sequence("table_numbers", schema=SCHEMA, metadata=metadata)
+"""Orders joins and splits over the whole engine."""
+
+watermark = sa.Table(
+    "watermark",
+    metadata,
+    sa.Column("only", sa.Boolean, primary_key=True, server_default=sa.true()),
+    sa.Column("at", Time, nullable=False, comment="up to here everything that was received has been folded"),
+    sa.CheckConstraint("only", name="one_row"),
+)
+
+dead_letters = sa.Table(
+    "dead_letters",
+    metadata,
+    sa.Column("topic", sa.Text, primary_key=True),
+    sa.Column("partition", sa.Integer, primary_key=True),
+    sa.Column("record_offset", sa.BigInteger, primary_key=True),
+    sa.Column("storefront", sa.Text),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("received_at", Time, nullable=False),
+    sa.Column("raw", sa.LargeBinary, nullable=False),
+)
+
+offsets = offsets_table(metadata, SCHEMA)
