@@ -2,7 +2,8 @@
 
     StagepostError                 a sentence for the person who can mend it
     ├── ConfigurationError         settings or the shop's files; the CLI exits 2
-    │   └── ShopError              with file:line:column and the fix
+    │   ├── ShopError              with file:line:column and the fix
+    │   └── ConditionError         a condition's text; with the column in it and the fix
     ├── NotMigrated                the schema or the topics are not this version's: run `stagepost migrate`
     ├── Fenced                     another process holds these partitions now; step again from the stored offsets
     ├── OffsetLost                 the topic no longer holds what was not yet read; a person must decide
@@ -32,6 +33,15 @@ class ConfigurationError(StagepostError):
 
 class ShopError(ConfigurationError):
     """`file:line:column what is wrong; what to do`, one line a fault."""
+
+
+class ConditionError(ConfigurationError):
+    """What a condition's text says can't be meant. `column` counts from 1, in characters of that text."""
+
+    def __init__(self, message: str, column: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.column = column
 
 
 class NotMigrated(StagepostError):

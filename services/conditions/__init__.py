@@ -1,0 +1,92 @@
+"""The condition language: a subset of CEL (Common Expression Language), read and checked once, run as closures.
+
+    facts.orders >= 2 && event.kind == "nps" && event.score in [9, 10]
+    cart.items.exists(item, item.price > 100) || has(traits.vip)
+    event.occurred_at - facts.last_order_at > duration("7d")
+
+It means what CEL means, with one difference: *a comparison with what is missing, or of what can't be compared, is
+false, not an error.* Missing is an absent property, a null, and whatever can't be worked out from them: a division by
+zero, a number over 64 bits, `int("many")`. What is missing is false where true or false is needed, so `!` of it is
+true. Numbers (whole, real, money) may also be mixed in arithmetic; reals meet money as they are written, 0.1 as a tenth.
+
+Nothing in a text can run code or go on for long: text, nesting, lists and the steps of `exists` and `all` are bounded.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final
+
+from services.conditions.check import check, check_condition
+from services.conditions.compile import Run, Test, counting, truth, value
+from services.conditions.kinds import Kind
+from services.conditions.names import Names
+from services.conditions.parse import parse
+from services.errors import ConditionError
+
+__all__ = [
+    "MISSING",
+    "Condition",
+    "ConditionError",
+    "Expression",
+    "Kind",
+    "Missing",
+    "Names",
+    "compile_condition",
+    "compile_expression",
+]
+
+
+class Missing(Enum):
+    MISSING = "missing"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+MISSING: Final = Missing.MISSING
+"""What an expression comes to when something that it reads is not there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """`reads` are the paths that the text names: ("facts", "orders")."""
+
+    text: str
+    reads: frozenset[tuple[str, ...]]
+    run: Test = field(repr=False, compare=False)
+
+    def holds(self, scope: Mapping[str, Any]) -> bool:
+        """Never raises, whatever stands in the scope."""
+        return self.run(scope)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expression:
+    """As a Condition, but of any kind."""
+
+    text: str
+    kind: Kind
+    reads: frozenset[tuple[str, ...]]
+    run: Run = field(repr=False, compare=False)
+
+    def value(self, scope: Mapping[str, Any]) -> Any | Missing:  # noqa: ANN401  whatever stands there
+        """MISSING where there is none. Lists that the text itself makes come as tuples."""
+        found = self.run(scope)
+        return MISSING if found is None else found
+
+
+def compile_condition(text: str, names: Names) -> Condition:
+    """Raises ConditionError, with the place in the text and the fix."""
+    tree = parse(text)
+    found = check_condition(tree, names)
+    run = truth(tree)
+    return Condition(text=text, reads=found.reads, run=counting(run) if found.has_macros else run)
+
+
+def compile_expression(text: str, names: Names) -> Expression:
+    """Raises ConditionError, with the place in the text and the fix."""
+    tree = parse(text)
+    found = check(tree, names)
+    run = value(tree)
+    return Expression(text=text, kind=found.kind, reads=found.reads, run=counting(run) if found.has_macros else run)
