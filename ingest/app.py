@@ -1,0 +1,187 @@
+"""The HTTP face of ingest. The hot routes are plain ASGI: a FastAPI route with models costs four times their CPU."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+import structlog
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from ingest import measures
+from ingest.cors import Headers, cors_headers, preflight_headers
+from ingest.decide import Decision, decide
+from ingest.dialects.reading import Body, Call
+from ingest.limits import Limits, read_body, without_half_pairs
+from ingest.openapi import document
+from ingest.publish import Publisher
+from ingest.routes import HOT_ROUTES, HotRoute
+from ingest.storefronts import Keys, Source, key_of_call
+from services.errors import BadRequest, RequestError, TooLarge
+from services.process import Readiness, operational_routes
+
+log = structlog.get_logger()
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingest:
+    """What the routes work with. `clock` and `new_id` are the only sources of time and chance."""
+
+    keys: Keys
+    publisher: Publisher
+    readiness: Readiness
+    limits: Limits
+    clock: Callable[[], datetime]
+    new_id: Callable[[datetime], str]
+
+
+class _Documented(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        return document(super().openapi(), HOT_ROUTES)
+
+
+def create_app(ingest: Ingest) -> FastAPI:
+    app = _Documented(
+        title="Stagepost ingest",
+        description="Takes a shop's events. docs/ingest.md is the guide, docs/events.md the vocabulary.",
+        version="1",
+        exception_handlers={HTTPException: _http_error},
+    )
+    app.router.routes.extend(
+        Route(route.path, _HotEndpoint(route, ingest), methods=["POST", "OPTIONS"]) for route in HOT_ROUTES
+    )
+    app.router.routes.extend(operational_routes(ingest.readiness))
+    return app
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    """No such path, or a method it does not have, in the one shape of our errors."""
+    assert isinstance(error, HTTPException)  # noqa: S101  registered for this class only
+    status = HTTPStatus(error.status_code)
+    message = "there is no such path; /docs lists them" if status is HTTPStatus.NOT_FOUND else status.phrase
+    body = {"code": status.name.lower(), "message": message}
+    return JSONResponse(body, status_code=status, headers=error.headers)
+
+
+class _ClientLeft(Exception):
+    """The connection closed before the body was in: nobody is there to be answered."""
+
+
+class _HotEndpoint:
+    def __init__(self, route: HotRoute, ingest: Ingest) -> None:
+        self._route = route
+        self._ingest = ingest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        if scope["method"] == "OPTIONS":
+            await _answer(send, HTTPStatus.OK, b"{}", preflight_headers(headers))
+            return
+        stream = _Stream(receive)
+        extra = cors_headers(headers)
+        body: Any
+        try:
+            body, status = (await self._take(headers, scope["query_string"], stream)).answer, HTTPStatus.OK
+        except RequestError as error:
+            body, status = error.body, error.status
+            extra += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
+        except _ClientLeft:
+            return
+        except Exception:
+            log.exception("a call could not be answered", route=self._route.path)
+            body = {"code": "internal_error", "message": "ingest failed; the fault is ours and is in its log"}
+            status = HTTPStatus.INTERNAL_SERVER_ERROR
+        if not stream.ended:
+            extra.append((b"connection", b"close"))  # the rest of the body is not read
+        measures.requests(self._route.path, status).inc()
+        await _answer(send, status, _encode(body), extra)
+
+    async def _take(self, headers: dict[bytes, bytes], query: bytes, stream: "_Stream") -> Decision:
+        """One call from its key to Kafka's acknowledgement; raises a RequestError for what the client must know."""
+        ingest = self._ingest
+        key = key_of_call(headers, query)
+        source = ingest.keys.source_of(key) if key else None
+        raw = without_half_pairs(await self._read(headers, stream))
+        received_at = ingest.clock()
+        body, source = self._opened(raw, source)
+        if ingest.readiness.waiting_for:
+            raise ingest.publisher.not_started()
+        call = Call(
+            storefront=source.storefront,
+            said_by=source.said_by,
+            received_at=received_at,
+            new_id=lambda: ingest.new_id(received_at),
+            sent_at=headers[b"sentat"].decode("latin-1") if b"sentat" in headers else None,
+        )
+        decision = decide(body, call, ingest.limits, route=self._route.path)
+        for rejected in decision.rejected:
+            measures.rejected(source.storefront, rejected.refusal.code).inc()
+        if body.single and decision.rejected:
+            refusal = decision.rejected[0].refusal
+            raise (TooLarge if refusal.code == TooLarge.code else BadRequest)(refusal.message, code=refusal.code)
+        await ingest.publisher.publish(decision.records)
+        measures.accepted(source.storefront).inc(len(decision.events))
+        return decision
+
+    async def _read(self, headers: dict[bytes, bytes], stream: "_Stream") -> bytes:
+        try:
+            async with asyncio.timeout(self._ingest.limits.body_time.total_seconds()):
+                return await read_body(
+                    stream.chunks(),
+                    encoding=headers.get(b"content-encoding", b"").decode("latin-1"),
+                    claimed=headers.get(b"content-length", b"").decode("latin-1"),
+                    limits=self._ingest.limits,
+                )
+        except TimeoutError:
+            raise self._ingest.publisher.too_slow() from None
+
+    def _opened(self, raw: bytes, source: Source | None) -> tuple[Body, Source]:
+        """The body taken apart, and whose it is: a body that can't be read names nobody."""
+        try:
+            body = self._route.open_body(raw)
+        except RequestError:
+            if source is None:
+                self._ingest.keys.source_of(None)
+            raise
+        return body, source or self._ingest.keys.source_of(body.key)
+
+
+class _Stream:
+    """A request's body, and whether all of it was read."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.ended = False
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        while not self.ended:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise _ClientLeft
+            self.ended = not message.get("more_body", False)
+            yield message.get("body", b"")
+
+
+async def _answer(send: Send, status: int, body: bytes, headers: Headers) -> None:
+    await send(
+        {
+            "type": "http.response.start",
+            "status": int(status),
+            "headers": [
+                (b"content-type", b"application/json"),
+                (b"content-length", str(len(body)).encode()),
+                *headers,
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,96 @@
+"""From a body to what goes to Kafka and what is answered. Pure: the sink only carries it out."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ingest.dialects.reading import Body, Call, Refusal
+from ingest.limits import Limits, fault_in
+from services.contracts.dead_letters import MAX_RAW_BYTES, DeadLetter, encode_dead_letter
+from services.contracts.events import encode_event, record_key
+from services.contracts.topics import DEAD_LETTERS, EVENTS, MAX_REQUEST_BYTES
+from services.errors import BadRequest, TooLarge
+from services.kafka import Record
+
+MAX_EVENT_RECORD = MAX_REQUEST_BYTES - 2048
+"""Key and value of one record: below what the sender refuses, so that one event can't fail its whole batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    index: int
+    refusal: Refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """`letters` are the rejected events, kept with their reason: nothing that was taken from a client is lost."""
+
+    received: int
+    events: tuple[Record, ...]
+    rejected: tuple[Rejected, ...]
+    letters: tuple[Record, ...]
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        return self.events + self.letters
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        return {
+            "received": self.received,
+            "accepted": len(self.events),
+            "rejected": [
+                {"index": r.index, "code": r.refusal.code, "message": r.refusal.message} for r in self.rejected
+            ],
+        }
+
+
+def decide(body: Body, call: Call, limits: Limits, *, route: str) -> Decision:
+    """Raises TooLarge for too many events, BadRequest for what a batch says of all of them at once."""
+    _check_batch(body, limits)
+    events: list[Record] = []
+    rejected: list[Rejected] = []
+    letters: list[Record] = []
+    for index, item in enumerate(body.items):
+        raw = bytes(item)
+        outcome = _read(raw, body, call, limits)
+        if isinstance(outcome, Record):
+            events.append(outcome)
+        else:
+            rejected.append(Rejected(index, outcome))
+            letters.append(_letter(outcome, raw, call, route))
+    return Decision(received=len(body.items), events=tuple(events), rejected=tuple(rejected), letters=tuple(letters))
+
+
+def _check_batch(body: Body, limits: Limits) -> None:
+    if len(body.items) > limits.batch_events:
+        raise TooLarge(
+            f"the call has {len(body.items)} events; at most {limits.batch_events} are taken", code="too_many_events"
+        )
+    if len(body.shared) * len(body.items) > limits.spread_bytes:
+        raise TooLarge("the batch's context is too large to stand in each of its events")
+    fault = fault_in(body.shared, limits) if body.shared else None
+    if fault is not None:
+        raise BadRequest(f"in the batch's context: {fault.message}", code=fault.code)
+
+
+def _read(raw: bytes, body: Body, call: Call, limits: Limits) -> Record | Refusal:
+    event = fault_in(raw, limits, beside=len(body.shared)) or body.read(raw, call)
+    if isinstance(event, Refusal):
+        return event
+    key, value = record_key(event), encode_event(event)
+    if len(key) + len(value) > MAX_EVENT_RECORD:
+        return Refusal("too_large", f"the event has {len(value)} bytes when stored; at most {MAX_EVENT_RECORD} fit")
+    return Record(topic=EVENTS, key=key, value=value)
+
+
+def _letter(refusal: Refusal, raw: bytes, call: Call, route: str) -> Record:
+    letter = DeadLetter(
+        storefront=call.storefront,
+        code=refusal.code,
+        reason=refusal.message,
+        source=route,
+        received_at=call.received_at,
+        raw=raw[:MAX_RAW_BYTES],
+    )
+    return Record(topic=DEAD_LETTERS, key=None, value=encode_dead_letter(letter))

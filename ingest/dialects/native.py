@@ -1,0 +1,100 @@
+"""Our own shape, `POST /v1/events`: one event, or a list. Unknown keys are refused, so that typing errors show."""
+
+import re
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from ingest.dialects.canonical import EARLIEST, Given, Said, as_moment, as_text, canonical_event
+from ingest.dialects.reading import UNREADABLE, Body, Call, Refusal, not_json
+from services.contracts.events import Event
+from services.contracts.identity import Who
+from services.errors import BadRequest
+
+
+class NativeEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`id` and `name` are asked for below, so that the answer can say what each is for."""
+
+    id: Given = None
+    name: str | None = None
+    user_id: Given = None
+    email: Given = None
+    phone: Given = None
+    anonymous_id: Given = None
+    cart_token: Given = None
+    occurred_at: str | None = None
+    properties: dict[str, Any] | None = None
+    traits: dict[str, Any] | None = None
+    context: dict[str, Any] | None = None
+
+
+_list = msgspec.json.Decoder(list[msgspec.Raw])
+_event = msgspec.json.Decoder(NativeEvent)
+_UNKNOWN = re.compile(r"unknown field `(.*?)`")
+_OFFSET = re.compile(r"(?:[zZ]|[+-]\d\d:?\d\d)\s*\Z")
+
+
+def open_body(raw: bytes) -> Body:
+    """Raises BadRequest for a body that is no JSON."""
+    if not raw.lstrip().startswith(b"["):
+        return Body(items=(raw,), single=True, read=read_event)
+    try:
+        return Body(items=_list.decode(raw), single=False, read=read_event)
+    except UNREADABLE as error:
+        raise BadRequest(not_json(error, raw), code="malformed") from None
+
+
+def read_event(raw: bytes, call: Call) -> Event | Refusal:
+    try:
+        item = _event.decode(raw)
+    except UNREADABLE as error:
+        return _unreadable(error, raw)
+    said = _said(item, call)
+    return said if isinstance(said, Refusal) else canonical_event(said, call)
+
+
+def _unreadable(error: Exception, raw: bytes) -> Refusal:
+    if not isinstance(error, msgspec.ValidationError):
+        return Refusal("malformed", not_json(error, raw))
+    unknown = _UNKNOWN.search(str(error))
+    if unknown:
+        known = ", ".join(NativeEvent.__struct_fields__)
+        return Refusal("unknown_field", f"`{unknown[1][:100]}` is not a field of an event; known are: {known}")
+    return Refusal("invalid", str(error))
+
+
+def _said(item: NativeEvent, call: Call) -> Said | Refusal:
+    event_id, name = as_text(item.id), as_text(item.name)
+    if event_id is None:
+        return Refusal("missing_id", "`id` is missing: your own id of this event, the same whenever it is sent again")
+    if name is None:
+        return Refusal("missing_name", "`name` is missing: what happened, as in `Product Added`")
+    occurred_at = _occurred_at(item.occurred_at, call)
+    if occurred_at is None:
+        return Refusal(
+            "bad_time",
+            f"`occurred_at` must be RFC 3339 with an offset and not before {EARLIEST.year}: 2026-11-22T09:30:00Z",
+        )
+    return Said(
+        id=event_id,
+        name=name,
+        who=Who(
+            user_id=as_text(item.user_id),
+            email=as_text(item.email),
+            phone=as_text(item.phone),
+            anonymous_id=as_text(item.anonymous_id),
+            cart_token=as_text(item.cart_token),
+        ),
+        occurred_at=occurred_at,
+        properties=item.properties or {},
+        traits=item.traits or {},
+        context=item.context or {},
+    )
+
+
+def _occurred_at(given: str | None, call: Call) -> datetime | None:
+    """None for a time that can't be read, or has no offset: nobody knows when that was."""
+    if given is None:
+        return call.received_at
+    return as_moment(given) if _OFFSET.search(given) else None

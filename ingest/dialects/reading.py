@@ -1,0 +1,59 @@
+"""What every dialect takes and gives: a call, its body taken apart into items, and an event or a refusal an item."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from services.contracts.events import Event, SaidBy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What is known of a request beside its body. `sent_at` is the SentAt header as it came."""
+
+    storefront: str
+    said_by: SaidBy
+    received_at: datetime
+    new_id: Callable[[], str]
+    """For events that came without an id: randomness is the caller's, so that dialects stay pure."""
+    sent_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why one event is not taken: `code` for programs, `message` for the developer who mends it."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """A body taken apart. Each item is read by itself, so that a fault in one costs no other."""
+
+    items: Sequence[bytes | msgspec.Raw]
+    single: bool
+    read: Callable[[bytes, Call], Event | Refusal]
+    key: str | None = None
+    """The write key that stands in the body itself."""
+    shared: bytes = b""
+    """What the batch says once for all items (Segment's batch-level context): it counts towards each one's size."""
+
+
+def not_json(error: Exception, raw: bytes) -> str:
+    """One sentence on why these bytes can't be read, with the position where the decoder knows it."""
+    match error:
+        case RecursionError():
+            return "the JSON is nested too deeply"
+        case UnicodeDecodeError():
+            return f"the text is not UTF-8 (a string that begins before byte {len(raw)} holds {error.reason})"
+        case msgspec.ValidationError():
+            return str(error)
+    text = str(error)
+    return f"the JSON ends too early (byte {len(raw)})" if "truncated" in text else text
+
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are no JSON, or not of the wanted shape."""

@@ -1,0 +1,219 @@
+"""The hot routes in the OpenAPI document: FastAPI can't see into plain ASGI endpoints, so here they are said."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from ingest.dialects.native import NativeEvent
+from ingest.dialects.segment import SegmentItem
+from ingest.routes import HotRoute
+
+_AT: Final = "2026-11-22T09:30:00.000Z"
+_MUG: Final = {"product_id": "p-17", "name": "Mug", "price": 12.5, "quantity": 2}
+_CONTEXT: Final = {"page": {"url": "https://shop.example/product/p-17"}}
+
+_NATIVE_EVENT: Final = {
+    "id": "9f0c1e9a-added-1",
+    "name": "Product Added",
+    "user_id": "u1",
+    "occurred_at": _AT,
+    "properties": {"cart_id": "c1", **_MUG},
+}
+_NATIVE_ORDER: Final = {
+    "id": "9f0c1e9a-order-1",
+    "name": "Order Completed",
+    "user_id": "u1",
+    "email": "ada@shop.example",
+    "occurred_at": _AT,
+    "properties": {"order_id": "o-1001", "total": 25, "currency": "EUR", "products": [_MUG]},
+}
+_TRACK: Final = {
+    "type": "track",
+    "event": "Product Added",
+    "userId": "u1",
+    "messageId": "node-1",
+    "timestamp": _AT,
+    "properties": {"cart_id": "c1", **_MUG},
+    "context": _CONTEXT,
+}
+_IDENTIFY: Final = {
+    "type": "identify",
+    "userId": "u1",
+    "anonymousId": "a1",
+    "messageId": "node-2",
+    "traits": {"email": "ada@shop.example", "firstName": "Ada"},
+}
+_EXAMPLES: Final[dict[str, dict[str, Any]]] = {
+    "native": {"one": _NATIVE_EVENT, "several": [_NATIVE_EVENT, _NATIVE_ORDER]},
+    "track": {"track": _TRACK},
+    "identify": {"identify": _IDENTIFY},
+    "page": {"page": {"anonymousId": "a1", "messageId": "js-1", "name": "Home", "properties": {"path": "/"}}},
+    "screen": {"screen": {"anonymousId": "a1", "messageId": "app-1", "name": "Cart"}},
+    "group": {"group": {"userId": "u1", "messageId": "node-3", "groupId": "club", "traits": {"tier": "gold"}}},
+    "alias": {"alias": {"userId": "u1", "messageId": "node-4", "previousId": "a1"}},
+    "batch": {"batch": {"batch": [_TRACK, _IDENTIFY], "sentAt": _AT, "writeKey": "spwk_…"}},
+}
+
+_TAKEN: Final = {
+    "all": {"received": 2, "accepted": 2, "rejected": []},
+    "all_but_one": {
+        "received": 2,
+        "accepted": 1,
+        "rejected": [
+            {"index": 1, "code": "missing_id", "message": "`userId` or `anonymousId` is missing: whose event is it?"}
+        ],
+    },
+}
+ERRORS: Final[dict[int, tuple[str, tuple[tuple[str, str], ...]]]] = {
+    400: (
+        "The body, or the only event in it, can't be taken; sending it again changes nothing",
+        (
+            ("malformed", "JSON is malformed: object keys must be strings (byte 8)"),
+            ("invalid", "Expected `object | null`, got `str` - at `$.properties`"),
+            ("missing_id", "`id` is missing: your own id of this event, the same whenever it is sent again"),
+            ("missing_name", "`name` is missing: what happened, as in `Product Added`"),
+            ("unknown_field", "`userid` is not a field of an event; known are: id, name, user_id, …"),
+            ("unknown_type", "`type` must be one of track, identify, page, screen, group, alias"),
+            ("bad_id", "the event's id has 201 characters; at most 200 are taken"),
+            ("bad_name", "the event's name holds a control character"),
+            ("bad_time", "`occurred_at` must be RFC 3339 with an offset and not before 1970: 2026-11-22T09:30:00Z"),
+            ("bad_text", "a text holds a NUL, or half of a surrogate pair"),
+            ("too_deep", "objects and lists are nested too deeply"),
+        ),
+    ),
+    401: (
+        "No write key, or one that is not known here: the answer is the same",
+        (("unauthorized", "no write key that is known here came with the call; docs/ingest.md says where to put it"),),
+    ),
+    405: ("Another method than POST", (("method_not_allowed", "Method Not Allowed"),)),
+    413: (
+        "Too much at once",
+        (
+            ("too_large", "the body is over 4194304 bytes (decompressed); send fewer events at once"),
+            ("too_many_events", "the call has 2501 events; at most 2500 are taken"),
+        ),
+    ),
+    415: (
+        "A Content-Encoding other than gzip",
+        (("unsupported_encoding", "send the body as it is, or with Content-Encoding: gzip"),),
+    ),
+    500: ("The fault is ours", (("internal_error", "ingest failed; the fault is ours and is in its log"),)),
+    503: (
+        "Not taken now; wait as Retry-After says and send the same again",
+        (
+            (
+                "outcome_unknown",
+                "Kafka has not acknowledged the events in time. Send the call again with the same ids: …",
+            ),
+            ("unavailable", "Kafka can't be reached now. Send the call again with the same ids: …"),
+            ("too_slow", "the body did not come in in time"),
+        ),
+    ),
+}
+"""Every error of the hot routes: status, what it means, and its codes with a message each."""
+
+
+def document(base: dict[str, Any], routes: Iterable[HotRoute]) -> dict[str, Any]:
+    """FastAPI's own document with the hot routes in it."""
+    _, schemas = msgspec.json.schema_components([NativeEvent, SegmentItem], ref_template="#/components/schemas/{name}")
+    return {
+        **base,
+        "paths": {**base.get("paths", {}), **{route.path: {"post": _operation(route)} for route in routes}},
+        "components": {
+            "schemas": {**schemas, **_ANSWERS, **_BODIES},
+            "securitySchemes": {
+                "basic": {"type": "http", "scheme": "basic", "description": "The write key is the user; no password."},
+                "header": {"type": "apiKey", "in": "header", "name": "X-Write-Key"},
+                "query": {"type": "apiKey", "in": "query", "name": "writeKey"},
+            },
+        },
+    }
+
+
+def _operation(route: HotRoute) -> dict[str, Any]:
+    schema = {"native": "NativeBody", "batch": "SegmentBatch"}.get(route.dialect, "SegmentItem")
+    in_body: list[dict[str, list[str]]] = (
+        [] if route.dialect == "native" else [{}]
+    )  # Segment's bodies may hold the key themselves
+    return {
+        "summary": route.about,
+        "operationId": route.path.removeprefix("/v1/"),
+        "security": [{"basic": []}, {"header": []}, {"query": []}, *in_body],
+        "requestBody": {
+            "required": True,
+            "description": "JSON, whatever Content-Type says; may be compressed with Content-Encoding: gzip.",
+            "content": {"application/json": _content(schema, _EXAMPLES[route.dialect])},
+        },
+        "responses": {
+            "200": {
+                "description": "Every event is on Kafka: the accepted ones as events, the rejected as dead letters",
+                "content": {"application/json": _content("Taken", _TAKEN)},
+            },
+            **{str(status): _error(status, *said) for status, said in ERRORS.items()},
+        },
+    }
+
+
+def _error(status: int, means: str, codes: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    examples = {code: {"code": code, "message": message} for code, message in codes}
+    retry = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}} if status == 503 else None  # noqa: PLR2004
+    return {
+        "description": means,
+        "content": {"application/json": _content("Error", examples)},
+        **({"headers": retry} if retry else {}),
+    }
+
+
+def _content(schema: str, examples: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "schema": {"$ref": f"#/components/schemas/{schema}"},
+        "examples": {name: {"value": value} for name, value in examples.items()},
+    }
+
+
+_ANSWERS: Final[dict[str, Any]] = {
+    "Taken": {
+        "type": "object",
+        "required": ["received", "accepted", "rejected"],
+        "properties": {
+            "received": {"type": "integer"},
+            "accepted": {"type": "integer"},
+            "rejected": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["index", "code", "message"],
+                    "properties": {
+                        "index": {"type": "integer", "description": "place in the call, from 0"},
+                        "code": {"type": "string"},
+                        "message": {"type": "string"},
+                    },
+                },
+            },
+        },
+    },
+    "Error": {
+        "type": "object",
+        "required": ["code", "message"],
+        "properties": {"code": {"type": "string"}, "message": {"type": "string"}},
+    },
+}
+_BODIES: Final[dict[str, Any]] = {
+    "NativeBody": {
+        "oneOf": [
+            {"$ref": "#/components/schemas/NativeEvent"},
+            {"type": "array", "items": {"$ref": "#/components/schemas/NativeEvent"}},
+        ]
+    },
+    "SegmentBatch": {
+        "type": "object",
+        "required": ["batch"],
+        "properties": {
+            "batch": {"type": "array", "items": {"$ref": "#/components/schemas/SegmentItem"}},
+            "context": {"type": "object", "description": "merged into each item's, whose own keys win"},
+            "sentAt": {"type": "string", "format": "date-time"},
+            "writeKey": {"type": "string"},
+        },
+    },
+}

@@ -1,0 +1,30 @@
+"""The hot routes: which path is read by which dialect. A new client's path is a line here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from ingest.dialects import native, segment
+from ingest.dialects.reading import Body
+
+
+@dataclass(frozen=True, slots=True)
+class HotRoute:
+    """`about` stands in the OpenAPI document; `dialect` chooses the examples there."""
+
+    path: str
+    open_body: Callable[[bytes], Body]
+    dialect: str
+    about: str
+
+
+HOT_ROUTES: Final = (
+    HotRoute("/v1/events", native.open_body, "native", "One event or a list of events in our own shape"),
+    *(
+        HotRoute(f"/v1/{kind}", partial(segment.open_single, kind=kind), kind, f"Segment's `{kind}` call")
+        for kind in segment.TYPES
+    ),
+    HotRoute("/v1/batch", segment.open_batch, "batch", "Segment's calls of all types in one body"),
+    HotRoute("/v1/import", segment.open_batch, "batch", "The same as `/v1/batch`, as older clients call it"),
+)

@@ -1,0 +1,77 @@
+"""The composition root: what ingest is made of, and its life from the first contact with Kafka to the last."""
+
+import asyncio
+import contextlib
+import secrets
+from datetime import UTC, datetime
+from uuid import UUID
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from ingest.app import Ingest, create_app
+from ingest.publish import Publisher
+from ingest.settings import IngestSettings
+from ingest.storefronts import Keys
+from services.kafka import Sender, check_topics
+from services.process import Readiness, run_service
+from services.settings import KafkaSettings
+
+log = structlog.get_logger()
+
+CONTACT_DEADLINE = 10.0
+"""Seconds for one try to reach Kafka at the start."""
+CONTACT_REST = 1.0
+"""Seconds between two tries."""
+
+
+async def serve(settings: IngestSettings) -> None:
+    """Runs until told to stop. Raises NotMigrated when Kafka is there and the topics are not."""
+    readiness = Readiness({"kafka"})
+    sender = Sender(settings.kafka, client_id="stagepost-ingest")
+    ingest = Ingest(
+        keys=Keys(settings.write_keys),
+        publisher=Publisher(sender, settings.publish),
+        readiness=readiness,
+        limits=settings.limits,
+        clock=lambda: datetime.now(UTC),
+        new_id=new_event_id,
+    )
+
+    async def kafka(stopping: asyncio.Event) -> None:
+        try:
+            if await contacted(settings.kafka, sender, stopping):
+                readiness.ready("kafka")
+                log.info("ready", http=f"{settings.http.host}:{settings.http.port}")
+            await stopping.wait()
+        finally:
+            await sender.stop()
+
+    await run_service(create_app(ingest), settings.http, {"kafka": kafka})
+
+
+async def contacted(settings: KafkaSettings, sender: Sender, stopping: asyncio.Event) -> bool:
+    """True once Kafka has the topics and the sender is connected; tries until told to stop."""
+    waiting = False
+    while not stopping.is_set():
+        try:
+            async with asyncio.timeout(CONTACT_DEADLINE):
+                await check_topics(settings)
+                await sender.start()
+        except (KafkaError, OSError, TimeoutError) as error:
+            if not waiting:
+                log.warning("waiting for Kafka", bootstrap_servers=settings.bootstrap_servers, error=repr(error))
+            waiting = True
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), CONTACT_REST)
+        else:
+            return True
+    return False
+
+
+def new_event_id(at: datetime) -> str:
+    """A UUID of version 7: ids made one after another lie beside each other in the database's index."""
+    milliseconds = int(at.timestamp() * 1000)
+    bits = milliseconds << 80 | secrets.randbits(80)
+    bits = bits & ~(0xF << 76) | 0x7 << 76
+    return str(UUID(int=bits & ~(0x3 << 62) | 0x2 << 62))

@@ -1,0 +1,39 @@
+"""Ingest's settings. The write keys come from a file or a secret: `STAGEPOST_WRITE_KEYS_FILE`."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+import msgspec
+from pydantic import BeforeValidator, Field, InstanceOf
+from pydantic_settings import NoDecode
+
+from ingest.limits import Limits
+from services.contracts.keys import WriteKey
+from services.settings import Group, HttpSettings, KafkaSettings, Settings
+
+
+class PublishSettings(Group):
+    ack_deadline: timedelta = Field(
+        default=timedelta(seconds=5),
+        description="for Kafka's acknowledgement; clients themselves give up after 10 s and more",
+    )
+    retry_after: timedelta = Field(
+        default=timedelta(seconds=5), description="what a 503 asks clients to wait; a broker's restart takes about that"
+    )
+
+
+def _write_keys(given: Any) -> Any:  # noqa: ANN401  what pydantic hands over
+    if not isinstance(given, str):
+        return given
+    try:
+        return tuple(msgspec.json.decode(given, type=list[WriteKey]))
+    except msgspec.DecodeError as error:
+        raise ValueError(f'must be a JSON list of {{"storefront", "kind", "prefix", "sha256"}}: {error}') from None
+
+
+class IngestSettings(Settings):
+    kafka: KafkaSettings
+    http: HttpSettings = HttpSettings(port=8080)
+    write_keys: Annotated[tuple[InstanceOf[WriteKey], ...], NoDecode, BeforeValidator(_write_keys), Field(min_length=1)]
+    limits: Limits = Limits()
+    publish: PublishSettings = PublishSettings()
