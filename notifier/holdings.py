@@ -1,0 +1,168 @@
+"""What the notifier holds of customers, from the stream of changes alone. Pure: a change and what is held → what is.
+
+A customer's stream is in order, but a join or split stands on several streams, and one may be read long before
+another. The engine-wide number of joins and splits decides: news of an instance counts only from a stream that has
+shown at least the number under which the instance came to who holds it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final, assert_never
+from uuid import UUID
+
+import msgspec
+
+from services.contracts.changes import (
+    Cause,
+    CustomerChange,
+    CustomerTable,
+    CustomerUpdated,
+    InstanceRow,
+    Profile,
+    StageChanged,
+    StageRetracted,
+    Subject,
+    Transition,
+)
+
+MOVES_KEPT: Final = 64
+"""Of one instance. A lifecycle goes on for years, and nothing that can still start or end a message is so far back."""
+
+
+class Move(msgspec.Struct, frozen=True, kw_only=True):
+    """A surviving transition. One that was announced as `replay` starts nothing, for ever."""
+
+    id: UUID
+    to_stage: str
+    at: datetime
+    cause: Cause
+    starts: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """`stage` is None while it is nowhere; `moved_by` is the join or split that brought it to `customer_id`."""
+
+    instance: UUID
+    customer_id: UUID
+    track: str
+    key: str
+    stage: str | None
+    since: datetime | None
+    subject: Subject
+    moves: tuple[Move, ...]
+    moved_by: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Customer:
+    id: UUID
+    storefront: str
+    sequence: int = 0
+    profile: Profile = field(default_factory=Profile)
+    hold: str | None = None
+    table_number: int = 0
+    part_of: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The customer after the change, and the instances that are other than they were."""
+
+    customer: Customer
+    instances: tuple[Instance, ...] = ()
+
+
+def apply(change: CustomerChange, customer: Customer, held: Mapping[UUID, Instance]) -> Applied | None:
+    """None for a repeat. `held` has the instances that the change names and those that the customer holds."""
+    if change.sequence <= customer.sequence:
+        return None
+    customer = replace(customer, sequence=change.sequence)
+    match change:
+        case StageChanged():
+            return Applied(customer, _changed(change, customer, held.get(change.transition.instance)))
+        case StageRetracted():
+            return Applied(customer, _retracted(change, customer, held.get(change.transition.instance)))
+        case CustomerUpdated(profile=profile, hold=hold):
+            return Applied(replace(customer, profile=profile, hold=hold))
+        case CustomerTable():
+            after = replace(customer, profile=change.profile, table_number=change.number, part_of=change.part_of)
+            return Applied(after, _replaced(change, held))
+        case _ as never:
+            assert_never(never)
+
+
+def _is_old_news(customer: Customer, instance: Instance) -> bool:
+    return instance.customer_id != customer.id and instance.moved_by > customer.table_number
+
+
+def _changed(change: StageChanged, customer: Customer, before: Instance | None) -> tuple[Instance, ...]:
+    if before is not None and _is_old_news(customer, before):
+        return ()
+    known = {move.id: move for move in before.moves} if before else {}
+    transition = change.transition
+    new = known.get(transition.id) or _move(transition, starts=not change.replay)
+    # Sorting keeps the order of arrival for moves of one instant.
+    moves = sorted((*(move for move in known.values() if move.id != new.id), new), key=lambda move: move.at)
+    last = moves[-1]
+    return (
+        Instance(
+            instance=transition.instance,
+            customer_id=customer.id,
+            track=transition.track,
+            key=transition.key,
+            stage=last.to_stage,
+            since=last.at,
+            subject=change.subject if last is new or before is None else before.subject,
+            moves=tuple(moves[-MOVES_KEPT:]),
+            moved_by=max(customer.table_number, before.moved_by if before else 0),
+        ),
+    )
+
+
+def _retracted(change: StageRetracted, customer: Customer, before: Instance | None) -> tuple[Instance, ...]:
+    if before is None or _is_old_news(customer, before):
+        return ()
+    moves = tuple(move for move in before.moves if move.id != change.transition.id)
+    since = next((move.at for move in reversed(moves) if move.to_stage == change.stage), None)
+    return (replace(before, customer_id=customer.id, stage=change.stage, since=since, moves=moves),)
+
+
+def _replaced(change: CustomerTable, held: Mapping[UUID, Instance]) -> tuple[Instance, ...]:
+    """The whole table, and what the customer held beside it, which is nowhere until another's table shows it."""
+    shown = tuple(
+        _shown(row, change, before)
+        for row in change.table
+        if (before := held.get(row.instance)) is None or before.moved_by <= change.number
+    )
+    named = {row.instance for row in change.table}
+    gone = tuple(
+        replace(instance, stage=None, since=None, moved_by=change.number)
+        for instance in held.values()
+        if instance.customer_id == change.customer_id
+        and instance.instance not in named
+        and instance.moved_by < change.number
+    )
+    return shown + gone
+
+
+def _shown(row: InstanceRow, change: CustomerTable, before: Instance | None) -> Instance:
+    """A table doesn't say which moves were replays; what was remembered of them stays."""
+    known = {move.id: move for move in before.moves} if before else {}
+    moves = [known.get(transition.id) or _move(transition, starts=True) for transition in row.moves]
+    return Instance(
+        instance=row.instance,
+        customer_id=change.customer_id,
+        track=row.track,
+        key=row.key,
+        stage=row.stage,
+        since=row.since,
+        subject=row.subject,
+        moves=tuple(moves[-MOVES_KEPT:]),
+        moved_by=change.number,
+    )
+
+
+def _move(transition: Transition, *, starts: bool) -> Move:
+    return Move(id=transition.id, to_stage=transition.to_stage, at=transition.at, cause=transition.cause, starts=starts)

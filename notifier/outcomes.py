@@ -1,0 +1,110 @@
+"""How handing over ended, and what becomes of the message then. Pure."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, assert_never
+from uuid import UUID
+
+from notifier.tables import Status
+
+MAX_ATTEMPTS: Final = 10
+"""Refusals before a message is given up: with the pauses below, after about six hours."""
+FIRST_PAUSE: Final = timedelta(seconds=10)
+PAUSE_GROWTH: Final = 3
+LONGEST_PAUSE: Final = timedelta(hours=1)
+UNREACHABLE_PAUSE: Final = timedelta(seconds=10)
+"""The server's absence is not the message's fault: it costs no attempt, and mail flows soon after it is back."""
+KEPT_OF_AN_ANSWER: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """The other side has taken responsibility for it."""
+
+    answer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryAt:
+    """Not delivered, and worth another try. `counted`: the message was refused, rather than nobody there to ask."""
+
+    at: datetime
+    why: str
+    counted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dead:
+    """Not delivered and never will be."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """It may have been delivered: nobody answered after all of it was handed over."""
+
+    why: str
+
+
+Outcome = Delivered | RetryAt | Dead | Unknown
+
+
+def refused_for_now(message: UUID, attempt: int, why: str, now: datetime) -> RetryAt | Dead:
+    """`attempt` counts from 1. Pauses grow, with a jitter of ±25 % that is the message's own."""
+    if attempt >= MAX_ATTEMPTS:
+        return Dead(why=f"given up after {attempt} attempts: {why}")
+    pause = min(FIRST_PAUSE * PAUSE_GROWTH ** (attempt - 1), LONGEST_PAUSE)
+    return RetryAt(at=now + pause * _jitter(message, attempt), why=why, counted=True)
+
+
+def nobody_there(message: UUID, why: str, now: datetime) -> RetryAt:
+    return RetryAt(at=now + UNREACHABLE_PAUSE * _jitter(message, 0), why=why, counted=False)
+
+
+def _jitter(message: UUID, attempt: int) -> float:
+    """Between 0.75 and 1.25, the same for the same attempt: chance has no place where rules are."""
+    first = hashlib.sha256(message.bytes + attempt.to_bytes(2, "big")).digest()[0]
+    return 0.75 + first / 510
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class After:
+    """What is written to a message's row once its outcome is in."""
+
+    status: Status
+    answer: str
+    due_at: datetime | None = None
+    attempts: int
+    unknowns: int
+
+
+def after(outcome: Outcome, *, attempts: int, unknowns: int, resend_unknown: bool, now: datetime) -> After:
+    """An unknown outcome is final, but for transactional mail that asks to be sent once more under the same id."""
+    match outcome:
+        case Delivered(answer=answer):
+            return After(status=Status.SENT, answer=_short(answer), attempts=attempts + 1, unknowns=unknowns)
+        case RetryAt(at=at, why=why, counted=counted):
+            return After(
+                status=Status.RETRY, answer=_short(why), due_at=at, attempts=attempts + counted, unknowns=unknowns
+            )
+        case Dead(why=why):
+            # What may have been delivered at an earlier attempt must never read as if it had not.
+            status = Status.UNKNOWN if unknowns else Status.DEAD
+            return After(status=status, answer=_short(why), attempts=attempts + 1, unknowns=unknowns)
+        case Unknown(why=why):
+            again = resend_unknown and unknowns == 0
+            return After(
+                status=Status.RETRY if again else Status.UNKNOWN,
+                answer=_short(why),
+                due_at=now + FIRST_PAUSE if again else None,
+                attempts=attempts + 1,
+                unknowns=unknowns + 1,
+            )
+        case _ as never:
+            assert_never(never)
+
+
+def _short(answer: str) -> str:
+    return " ".join(answer.split())[:KEPT_OF_AN_ANSWER]

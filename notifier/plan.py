@@ -1,0 +1,217 @@
+"""Which messages the surviving transitions ask for, and how the rows that are there are made to match. Pure.
+
+A message is unique by its occasion and by its starting cause, and either blocks: a correction that names another cause
+meets the occasion, one that makes another instance of it meets the cause.
+"""
+
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, assert_never
+from uuid import UUID, uuid5
+
+from notifier.followups import Entered, FollowUp, FollowUps, Left, OncePer
+from notifier.holdings import Instance, Move
+from notifier.tables import UNSENT, Status
+
+_NAMESPACE: Final = UUID("6f1f3c0a-5d0b-4c0f-9f57-0d8f3a2f7f11")
+"""Of our own ids; any fixed value would do, but it must never change: stored ids are made with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A message that ought to go out, unless something of its occasion or its cause already did."""
+
+    storefront: str
+    follow_up: str
+    customer_id: UUID
+    instance: UUID
+    transition: UUID
+    occasion: UUID
+    cause: UUID
+    at: datetime
+    due_at: datetime
+    expires_at: datetime
+    moved_by: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A message as it is stored, as far as planning looks at it."""
+
+    id: UUID
+    follow_up: str
+    customer_id: UUID
+    instance: UUID
+    transition: UUID
+    occasion: UUID
+    cause: UUID
+    status: Status
+    unknowns: int
+    moved_by: int
+
+    @property
+    def unsent(self) -> bool:
+        return self.status in UNSENT and self.unknowns == 0
+
+    @property
+    def active(self) -> bool:
+        return self.status is not Status.CANCELLED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewrite:
+    """The row begins again as `pending`, for this."""
+
+    id: UUID
+    wanted: Wanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    inserts: tuple[Wanted, ...]
+    rewrites: tuple[Rewrite, ...]
+    cancels: tuple[UUID, ...]
+
+
+def plan(instance: Instance, storefront: str, follow_ups: FollowUps) -> tuple[Wanted, ...]:
+    """All that this instance's moves ask for, however old; at most one message an occasion."""
+    wanted: dict[UUID, Wanted] = {}
+    if instance.stage is None:
+        return ()
+    for follow_up in follow_ups.values():
+        if follow_up.track != instance.track:
+            continue
+        for move in instance.moves:
+            if move.starts and stands(instance, follow_up, move.id):
+                message = _wanted(instance, storefront, follow_up, move)
+                wanted[message.occasion] = message  # the latest move of an occasion speaks for it
+    return tuple(wanted.values())
+
+
+def stands(instance: Instance, follow_up: FollowUp, transition: UUID) -> bool:
+    """Whether the move still starts the follow-up: it survives, and nothing since has ended what it started."""
+    if instance.stage is None or instance.track != follow_up.track:
+        return False
+    index = next((i for i, move in enumerate(instance.moves) if move.id == transition), None)
+    if index is None or instance.moves[index].to_stage != follow_up.entered:
+        return False
+    since = instance.moves[index + 1 :]
+    match follow_up.until:
+        case None:
+            return True
+        case Left(stage=stage):
+            return instance.stage == stage and all(move.to_stage == stage for move in since)
+        case Entered(stages=stages):
+            return instance.stage not in stages and not any(move.to_stage in stages for move in since)
+        case _ as never:
+            assert_never(never)
+
+
+def _wanted(instance: Instance, storefront: str, follow_up: FollowUp, move: Move) -> Wanted:
+    cause = uuid5(_NAMESPACE, f"{follow_up.name}\x00cause\x00{move.cause.identity}\x00{move.cause.event_id}")
+    match follow_up.once_per:
+        case OncePer.INSTANCE:
+            occasion = uuid5(_NAMESPACE, f"{follow_up.name}\x00instance\x00{instance.instance}")
+        case OncePer.CAUSE:
+            occasion = cause
+        case _ as never:
+            assert_never(never)
+    return Wanted(
+        storefront=storefront,
+        follow_up=follow_up.name,
+        customer_id=instance.customer_id,
+        instance=instance.instance,
+        transition=move.id,
+        occasion=occasion,
+        cause=cause,
+        at=move.at,
+        due_at=move.at + follow_up.wait,
+        expires_at=move.at + follow_up.max_age,
+        moved_by=instance.moved_by,
+    )
+
+
+def reconcile(planned: AbstractSet[UUID], wanted: Iterable[Wanted], stored: Sequence[Row], now: datetime) -> Changes:
+    """Makes the rows match what is wanted of the instances in `planned`. What was sent, or may have been, stays.
+
+    `stored` holds the rows of those instances, and every active row that has the occasion or the cause of a wanted one.
+    """
+    wants = tuple(wanted)
+    draft = _Draft(stored)
+    for row in stored:
+        if row.instance in planned and row.unsent and not any(_same(want, row) for want in wants):
+            draft.cancel(row)
+    for want in wants:
+        draft.satisfy(want, now)
+    return Changes(
+        inserts=tuple(draft.inserts),
+        rewrites=tuple(Rewrite(id=row_id, wanted=want) for row_id, want in draft.rewrites.items()),
+        cancels=tuple(row.id for row in stored if row.active and not draft.rows[row.id].active),
+    )
+
+
+class _Draft:
+    """The rows as they are going to be; each want sees what the ones before it have done."""
+
+    def __init__(self, stored: Sequence[Row]) -> None:
+        self.rows = {row.id: row for row in stored}
+        self.rewrites: dict[UUID, Wanted] = {}
+        self.inserts: list[Wanted] = []
+
+    def cancel(self, row: Row) -> None:
+        self.rows[row.id] = replace(row, status=Status.CANCELLED)
+        self.rewrites.pop(row.id, None)
+
+    def satisfy(self, want: Wanted, now: datetime) -> None:
+        matching = sorted((r for r in self.rows.values() if _meets(want, r)), key=lambda row: _preference(row, want))
+        blocked = any(row.active and (not row.unsent or row.moved_by > want.moved_by) for row in matching)
+        if blocked or any(_meets(want, insert) for insert in self.inserts):
+            return
+        chosen = next(iter(matching), None)
+        for row in matching:
+            if row.active and not (row is chosen and _is_already(row, want)):
+                self.cancel(row)
+        if want.expires_at <= now or (chosen is not None and self.rows[chosen.id].active):
+            return
+        if chosen is None:
+            self.inserts.append(want)
+        else:
+            self.rewrites[chosen.id] = want
+            self.rows[chosen.id] = _rewritten(chosen, want)
+
+
+def _same(want: Wanted, row: Row) -> bool:
+    return want.instance == row.instance and _meets(want, row)
+
+
+def _meets(want: Wanted, other: Row | Wanted) -> bool:
+    return want.follow_up == other.follow_up and (want.occasion == other.occasion or want.cause == other.cause)
+
+
+def _is_already(row: Row, want: Wanted) -> bool:
+    return (row.customer_id, row.instance, row.transition, row.occasion, row.cause) == (
+        want.customer_id,
+        want.instance,
+        want.transition,
+        want.occasion,
+        want.cause,
+    )
+
+
+def _preference(row: Row, want: Wanted) -> tuple[bool, bool, UUID]:
+    return (not row.active, row.occasion != want.occasion, row.id)
+
+
+def _rewritten(row: Row, want: Wanted) -> Row:
+    return replace(
+        row,
+        customer_id=want.customer_id,
+        instance=want.instance,
+        transition=want.transition,
+        occasion=want.occasion,
+        cause=want.cause,
+        moved_by=want.moved_by,
+        status=Status.PENDING,
+    )
