@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from services.errors import ConfigurationError
 
@@ -89,16 +89,25 @@ class _Files(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for name, path in os.environ.items():
-            if not (name.startswith(PREFIX) and name.endswith("_FILE")):
+            if (where := self._field_of(name)) is None:
                 continue
-            *groups, leaf = name.removeprefix(PREFIX).removesuffix("_FILE").lower().split("__")
-            if not self._is_field(groups, leaf):
-                continue
+            *groups, leaf = where
             place = found
             for group in groups:
                 place = place.setdefault(group, {})
             place[leaf] = Path(path).read_text(encoding="utf-8").strip()
         return found
+
+    def takes(self, name: str) -> bool:
+        """Such a variable is no field's own: pydantic's source for the environment must not see it."""
+        return self._field_of(name) is not None
+
+    def _field_of(self, name: str) -> list[str] | None:
+        upper = name.upper()
+        if not (upper.startswith(PREFIX) and upper.endswith("_FILE")):
+            return None
+        *groups, leaf = upper.removeprefix(PREFIX).removesuffix("_FILE").lower().split("__")
+        return [*groups, leaf] if self._is_field(groups, leaf) else None
 
     def _is_field(self, groups: list[str], leaf: str) -> bool:
         """Fields that are themselves called `…_file` are not secrets in files."""
@@ -128,7 +137,10 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the interface
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the interface
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, _Files(settings_cls)
+        files = _Files(settings_cls)
+        if isinstance(env_settings, EnvSettingsSource):
+            env_settings.env_vars = {k: v for k, v in env_settings.env_vars.items() if not files.takes(k)}
+        return init_settings, env_settings, files
 
     @classmethod
     def load(cls) -> Self:
