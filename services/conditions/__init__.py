@@ -7,7 +7,7 @@
 It means what CEL means, with one difference: *a comparison with what is missing, or of what can't be compared, is
 false, not an error.* Missing is an absent property, a null, and whatever can't be worked out from them: a division by
 zero, a number over 64 bits, `int("many")`. What is missing is false where true or false is needed, so `!` of it is
-true. Numbers (whole, real, money) may also be mixed in arithmetic; reals meet money as they are written, 0.1 as a tenth.
+true. Numbers (whole, real, money) may also be mixed in arithmetic; a real meets money as it is written, 0.1 as a tenth.
 
 Nothing in a text can run code or go on for long: text, nesting, lists and the steps of `exists` and `all` are bounded.
 """

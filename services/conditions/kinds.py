@@ -61,6 +61,8 @@ def want_alike(left: Expr, left_kind: Kind, right: Expr, right_kind: Kind) -> No
         fix = "take one time from another first: a - b > duration(…)"
     elif "duration" in kinds:
         fix = 'write the length of time as duration("7d")'
+    elif "number" in kinds and kinds & {"list", "map"}:
+        fix = "compare its size(…)"
     elif "bool" in kinds and "string" in kinds:
         fix = "write true and false without quotes"
     raise ConditionError(f"{SPOKEN[left_kind]} can't be compared with {SPOKEN[right_kind]}; {fix}", wrong.column)
