@@ -114,8 +114,6 @@ class _HotEndpoint:
         raw = without_half_pairs(await self._read(headers, stream))
         received_at = ingest.clock()
         body, source = self._opened(raw, source)
-        if ingest.readiness.waiting_for:
-            raise ingest.publisher.not_started()
         call = Call(
             storefront=source.storefront,
             said_by=source.said_by,
@@ -129,6 +127,8 @@ class _HotEndpoint:
         if body.single and decision.rejected:
             refusal = decision.rejected[0].refusal
             raise (TooLarge if refusal.code == TooLarge.code else BadRequest)(refusal.message, code=refusal.code)
+        if ingest.readiness.waiting_for:
+            raise ingest.publisher.not_started()
         await ingest.publisher.publish(decision.records)
         measures.accepted(source.storefront).inc(len(decision.events))
         return decision
