@@ -88,6 +88,16 @@ def test_what_is_so_holds(text: str) -> None:
     assert holds(text)
 
 
+@pytest.mark.parametrize(
+    "text", ["9 {} event.score", "event.score {} 9", "event.score {} event.rating * 2", "'x' {} 'x'"]
+)
+def test_each_sign_means_the_same_on_either_side(text: str) -> None:
+    signs = ("==", "!=", "<", "<=", ">", ">=")
+    assert [sign for sign in signs if holds(text.format(sign))] == ["==", "<=", ">="]
+    below = text.replace("9 {}", "8 {}").replace("{} 9", "{} 10").replace("* 2", "* 3").replace("{} 'x'", "{} 'y'")
+    assert [sign for sign in signs if holds(below.format(sign))] == ["!=", "<", "<="]
+
+
 class TestMissing:
     @pytest.mark.parametrize("sign", ["==", "!=", "<", "<=", ">", ">="])
     @pytest.mark.parametrize(
