@@ -21,7 +21,7 @@ from inscriptis import get_text
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from notifier.content import Content
-from notifier.followups import FollowUps
+from notifier.followups import FollowUp
 from services.errors import ShopError
 
 LINK_ATTRIBUTES: Final = frozenset({"href", "src", "action", "formaction", "background", "poster"})
@@ -73,14 +73,13 @@ class Renderer:
         _refuse_unsafe_links(page, template)
         return Rendered(subject=_line(html.unescape(subject)), html=page, text=_text(page))
 
-    def check(self, follow_ups: FollowUps, samples: Mapping[str, Content]) -> None:
-        """Renders every follow-up with every sample, so that what would fail fails before anybody waits for mail."""
-        for follow_up in follow_ups.values():
-            for said, content in samples.items():
-                try:
-                    self.render(follow_up.template, content)
-                except RenderError as error:
-                    raise ShopError(f"the follow-up `{follow_up.name}` can't be rendered for {said}: {error}") from None
+    def check(self, follow_up: FollowUp, samples: Mapping[str, Content]) -> None:
+        """Renders it with every sample, so that what would fail fails before anybody waits for mail."""
+        for said, content in samples.items():
+            try:
+                self.render(follow_up.template, content)
+            except RenderError as error:
+                raise ShopError(f"the follow-up `{follow_up.name}` can't be rendered for {said}: {error}") from None
 
 
 def _line(text: str) -> str:

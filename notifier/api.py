@@ -1,0 +1,40 @@
+"""The notifier's HTTP face: for operators, and for whoever watches the process."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, FastAPI, Query
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from notifier import reads
+from notifier.tables import Status
+from services.http import answer_errors
+from services.operator import bearer
+from services.process import Readiness, operational_routes
+
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+def create_app(engine: AsyncEngine, readiness: Readiness, operator_key: SecretStr) -> FastAPI:
+    app = FastAPI(title="Stagepost notifier", summary="What was sent to whom, what was not, and why.", redoc_url=None)
+    app.router.routes.extend(operational_routes(readiness))
+    answer_errors(app)
+    operator = [Depends(bearer(operator_key))]
+
+    @app.get("/v1/customers/{customer_id}/messages", dependencies=operator)
+    async def of_customer(customer_id: UUID, limit: Limit = 100) -> reads.MessageList:
+        """The latest messages of one customer, sent or not, each with its reason."""
+        return await reads.of_customer(engine, customer_id, limit)
+
+    @app.get("/v1/messages", dependencies=operator)
+    async def latest(limit: Limit = 100, status: Status | None = None) -> reads.MessageList:
+        """The latest messages of all, or of those in one status."""
+        return await reads.latest(engine, status, limit)
+
+    @app.get("/v1/messages/summary", dependencies=operator)
+    async def summary() -> reads.Summary:
+        """How many messages each follow-up has in each status."""
+        return await reads.summary(engine)
+
+    return app

@@ -1,0 +1,251 @@
+"""Email over SMTP: connections that are used again, and an outcome for every way in which handing over can end."""
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from typing import Final
+from uuid import UUID
+
+import aiosmtplib
+import structlog
+from aiosmtplib import SMTPStatus
+
+from notifier.addresses import deliverable, masked
+from notifier.outcomes import Dead, Delivered, Outcome, Unknown, nobody_there, refused_for_now
+from notifier.render import Rendered
+from notifier.settings import SmtpSettings
+from services.shop import Sender
+
+log = structlog.get_logger()
+
+IDLE: Final = timedelta(seconds=30)
+"""A connection unused for so long is closed: servers hang up after minutes, and a dead one costs a failed mail."""
+MAILS_A_CONNECTION: Final = 100
+"""Servers limit it; hosted ones often to a hundred."""
+REST: Final = timedelta(seconds=5)
+"""After a failed connection none is tried for so long: an absent server is not hammered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """One email. `recipient` has passed `addresses.deliverable`; `dated` is when it was first about to be sent."""
+
+    id: UUID
+    sender: Sender
+    recipient: str
+    recipient_name: str | None
+    rendered: Rendered
+    marketing: bool
+    dated: datetime
+    attempt: int
+
+
+def build(mail: Mail) -> EmailMessage:
+    """The message with its headers. Message-ID and Date are the same at every attempt.
+
+    Raises ValueError for a recipient or sender that is no address: nothing with a line break gets into a header.
+    """
+    sender = deliverable(mail.sender.email)
+    if sender is None or deliverable(mail.recipient) != mail.recipient:
+        raise ValueError("no address that a mail may go to or come from")
+    message = EmailMessage(policy=SMTP)
+    message["From"] = Address(display_name=_shown(mail.sender.name), addr_spec=sender)
+    message["To"] = Address(display_name=_shown(mail.recipient_name or ""), addr_spec=mail.recipient)
+    message["Subject"] = _shown(mail.rendered.subject)
+    message["Date"] = format_datetime(mail.dated)
+    message["Message-ID"] = f"<{mail.id}@{sender.rpartition('@')[2]}>"
+    message["Auto-Submitted"] = "auto-generated"
+    if mail.marketing:
+        message["List-Unsubscribe"] = f"<mailto:{sender}?subject=unsubscribe>"
+    # Quoted-printable, so that no server on the way has a line to break or a byte to change.
+    message.set_content(mail.rendered.text, cte="quoted-printable")
+    message.add_alternative(mail.rendered.html, subtype="html", cte="quoted-printable")
+    return message
+
+
+def _shown(text: str) -> str:
+    """One line, whatever stood in it."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+@dataclass(slots=True)
+class Connection:
+    """One SMTP session, in use by one mail at a time."""
+
+    client: aiosmtplib.SMTP
+    used_at: datetime
+    mails: int = 0
+
+    async def deliver(self, mail: Mail, now: datetime) -> Outcome:
+        """Ends as a value, whatever happens; `now` is only what pauses are counted from."""
+        try:
+            content = build(mail).as_bytes()
+        except ValueError as error:
+            return Dead(why=str(error))
+        self.mails += 1
+        self.used_at = now
+        sender = deliverable(mail.sender.email) or ""
+        try:
+            refused = await self._announce(sender, mail.recipient)
+        except (aiosmtplib.SMTPException, OSError) as error:
+            self.client.close()
+            return nobody_there(mail.id, _said(error), now)
+        if refused is None:
+            return await self._hand_over(content, mail, now)
+        verb, answer = refused
+        await self._begin_again(answer)
+        # A refusal of MAIL is about us, not about who we write to: it must not end a whole queue.
+        lasting = _is_lasting(answer) and verb != b"MAIL"
+        return _refusal(answer, mail, now, lasting=lasting)
+
+    async def _announce(self, sender: str, recipient: str) -> tuple[bytes, aiosmtplib.SMTPResponse] | None:
+        """Up to the go-ahead for the content; returns the command that got no yes, with its answer."""
+        steps = (
+            (b"MAIL", f"FROM:<{sender}>", {SMTPStatus.completed}),
+            (b"RCPT", f"TO:<{recipient}>", {SMTPStatus.completed, SMTPStatus.will_forward}),
+            (b"DATA", "", {SMTPStatus.start_input}),
+        )
+        for verb, argument, yes in steps:
+            answer = await self.client.execute_command(*(part for part in (verb, argument.encode("ascii")) if part))
+            if answer.code not in yes:
+                return verb, answer
+        return None
+
+    async def _hand_over(self, content: bytes, mail: Mail, now: datetime) -> Outcome:
+        """From the first byte on nobody can say what the other side kept, until it answers."""
+        protocol = self.client.protocol
+        if protocol is None:
+            return nobody_there(mail.id, "the connection was lost before the content", now)
+        try:
+            protocol.write(_stuffed(content))
+            answer = await protocol.read_response(timeout=self.client.timeout)
+        except (aiosmtplib.SMTPException, OSError) as error:
+            self.client.close()
+            return Unknown(why=f"no answer after the content: {_said(error)}")
+        if answer.code == SMTPStatus.completed:
+            return Delivered(answer=_answer(answer, mail.recipient))
+        await self._begin_again(answer)
+        if not (_is_lasting(answer) or _is_passing(answer)):
+            return Unknown(why=f"an answer that SMTP doesn't have: {_answer(answer, mail.recipient)}")
+        return _refusal(answer, mail, now, lasting=_is_lasting(answer))
+
+    async def _begin_again(self, answer: aiosmtplib.SMTPResponse) -> None:
+        if answer.code == SMTPStatus.domain_unavailable:
+            self.client.close()
+            return
+        try:
+            await self.client.rset(timeout=2)
+        except (aiosmtplib.SMTPException, OSError):
+            self.client.close()
+
+    async def quit(self) -> None:
+        try:
+            await self.client.quit(timeout=2)
+        except (aiosmtplib.SMTPException, OSError):
+            self.client.close()
+
+
+def _is_passing(answer: aiosmtplib.SMTPResponse) -> bool:
+    return answer.code // 100 == 4  # noqa: PLR2004  RFC 5321: transient
+
+
+def _is_lasting(answer: aiosmtplib.SMTPResponse) -> bool:
+    return answer.code // 100 == 5  # noqa: PLR2004  RFC 5321: permanent
+
+
+def _refusal(answer: aiosmtplib.SMTPResponse, mail: Mail, now: datetime, *, lasting: bool) -> Outcome:
+    why = _answer(answer, mail.recipient)
+    return Dead(why=why) if lasting else refused_for_now(mail.id, mail.attempt, why, now)
+
+
+def _stuffed(content: bytes) -> bytes:
+    """As DATA wants it: a dot before a line's own, and the final one."""
+    lines = content.replace(b"\r\n.", b"\r\n..")
+    lines = b"." + lines if lines.startswith(b".") else lines
+    return lines + (b"" if lines.endswith(b"\r\n") else b"\r\n") + b".\r\n"
+
+
+def _answer(answer: aiosmtplib.SMTPResponse, recipient: str) -> str:
+    """What the server said, without the address: servers like to repeat it."""
+    return f"{answer.code} {answer.message}".replace(recipient, masked(recipient))
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+class EmailChannel:
+    """A pool of sessions with one server."""
+
+    def __init__(self, settings: SmtpSettings, clock: Callable[[], datetime]) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._tls = settings.tls_context()
+        self._idle: deque[Connection] = deque()
+        self._rest_until: datetime | None = None
+
+    @property
+    def size(self) -> int:
+        return self._settings.connections
+
+    @property
+    def resting(self) -> bool:
+        """The server could not be reached a moment ago."""
+        return self._rest_until is not None and self._clock() < self._rest_until
+
+    async def open(self, wanted: int) -> list[Connection]:
+        """Up to so many sessions that stand; fewer, or none, when the server can't be reached. Give each back."""
+        await self._drop_stale()
+        ready = [self._idle.popleft() for _ in range(min(wanted, len(self._idle)))]
+        missing = wanted - len(ready)
+        if missing and not self.resting:
+            made = await asyncio.gather(*(self._connect() for _ in range(missing)))
+            ready += [connection for connection in made if connection is not None]
+        return ready
+
+    async def give_back(self, connection: Connection) -> None:
+        if connection.client.is_connected and connection.mails < MAILS_A_CONNECTION:
+            self._idle.append(connection)
+        else:
+            await connection.quit()
+
+    async def close(self) -> None:
+        idle, self._idle = self._idle, deque()
+        await asyncio.gather(*(connection.quit() for connection in idle))
+
+    async def _drop_stale(self) -> None:
+        now = self._clock()
+        kept = [c for c in self._idle if c.client.is_connected and now - c.used_at < IDLE]
+        stale = [c for c in self._idle if c not in kept]
+        self._idle = deque(kept)
+        await asyncio.gather(*(connection.quit() for connection in stale))
+
+    async def _connect(self) -> Connection | None:
+        settings = self._settings
+        client = aiosmtplib.SMTP(
+            hostname=settings.host,
+            port=settings.port,
+            username=settings.username,
+            password=settings.password.get_secret_value() if settings.password else None,
+            use_tls=settings.security == "tls",
+            start_tls=settings.security == "starttls",
+            tls_context=self._tls,
+            timeout=settings.timeout.total_seconds(),
+            local_hostname=socket.gethostname(),  # the library's own default asks a name server
+        )
+        try:
+            await client.connect()
+        except (aiosmtplib.SMTPException, OSError) as error:
+            client.close()
+            self._rest_until = self._clock() + REST
+            log.warning("the mail server can't be used", host=settings.host, port=settings.port, error=_said(error))
+            return None
+        self._rest_until = None
+        return Connection(client=client, used_at=self._clock())

@@ -1,0 +1,209 @@
+"""From the stream of changes to what is held and planned: one transaction a batch, with the offsets in it."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+import structlog
+from aiokafka.errors import KafkaError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from notifier import store
+from notifier.followups import FollowUps
+from notifier.holdings import Customer, Instance, apply
+from notifier.metrics import INTAKE_LAG, INTAKE_RECORDS
+from notifier.plan import plan, reconcile
+from services.contracts.changes import (
+    CustomerChange,
+    CustomerTable,
+    CustomerUpdated,
+    KnownUntil,
+    StageChanged,
+    StageRetracted,
+    UnknownChangeType,
+    decode_change,
+)
+from services.contracts.dead_letters import MAX_RAW_BYTES
+from services.contracts.topics import STAGE_CHANGES
+from services.errors import Fenced
+from services.kafka import Feed, Stretch
+from services.offsets import Offsets
+from services.postgres import transaction
+
+log = structlog.get_logger()
+
+POLL: Final = timedelta(milliseconds=500)
+LARGEST_SEQUENCE: Final = 2**63 - 1
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""Postgres can store it in no text: the engine never sends it, so whoever did was not the engine."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What a poll brought, sorted by what it is."""
+
+    changes: list[CustomerChange] = field(default_factory=list)
+    known_until: dict[int, datetime] = field(default_factory=dict)
+    dead: list[dict[str, Any]] = field(default_factory=list)
+
+
+def read(records: Iterable[Any], now: datetime) -> Batch:
+    """Kafka's records as changes; what can't be understood becomes a dead letter, what isn't ours is passed over."""
+    batch = Batch()
+    for record in records:
+        value = record.value or b""
+        try:
+            change = decode_change(record.headers, value)
+            _check_storable(change, value)
+        except UnknownChangeType:
+            INTAKE_RECORDS.labels("not_ours").inc()
+            continue
+        except (msgspec.DecodeError, ValueError) as error:
+            INTAKE_RECORDS.labels("dead_letter").inc()
+            place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+            log.warning("a record can't be read", **place, error=str(error))
+            batch.dead.append({**place, "reason": str(error), "value": value[:MAX_RAW_BYTES], "received_at": now})
+            continue
+        if isinstance(change, KnownUntil):
+            batch.known_until[record.partition] = change.known_until
+        else:
+            batch.changes.append(change)
+    return batch
+
+
+def _check_storable(change: CustomerChange | KnownUntil, value: bytes) -> None:
+    if _NUL.search(value):
+        raise ValueError("holds a NUL character")
+    if not isinstance(change, KnownUntil) and not 0 < change.sequence <= LARGEST_SEQUENCE:
+        raise ValueError("its sequence is out of range")
+
+
+class Intake:
+    """`step` is one poll and one transaction. Whatever goes wrong, the next step reads on from the stored offsets."""
+
+    def __init__(
+        self,
+        feed: Feed,
+        offsets: Offsets,
+        engine: AsyncEngine,
+        follow_ups: FollowUps,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._feed = feed
+        self._offsets = offsets
+        self._engine = engine
+        self._follow_ups = follow_ups
+        self._clock = clock
+        self._astray = False
+        self._seeded = False
+
+    async def step(self) -> bool:
+        """False when the stores were away: then it is worth waiting before the next."""
+        try:
+            if self._astray:
+                await self._feed.rewind()
+                self._astray = False
+            stretches = await self._feed.next(POLL)
+            if stretches:
+                await self._take(stretches)
+        except Fenced as fenced:
+            log.info("another process reads on", reason=str(fenced))
+            self._astray = True
+        except sa.exc.ProgrammingError:
+            raise
+        except (*store.UNAVAILABLE, KafkaError) as error:
+            log.warning("the intake will try again", error=repr(error))
+            self._astray = True
+            return False
+        return True
+
+    async def _take(self, stretches: Sequence[Stretch]) -> None:
+        if not self._seeded:
+            ends = await self._feed.ends(STAGE_CHANGES)
+            async with transaction(self._engine) as connection:
+                await store.seed_partitions(connection, [partition.partition for partition in ends])
+            self._seeded = True
+        now = self._clock()
+        batch = read((record for stretch in stretches for record in stretch.records), now)
+        async with transaction(self._engine) as connection:
+            await self._offsets.advance(connection, stretches)
+            await self._apply(connection, batch, now)
+        await self._feed.report(stretches)
+        for stretch in stretches:
+            behind = now.timestamp() - stretch.records[-1].timestamp / 1000
+            INTAKE_LAG.labels(str(stretch.partition.partition)).set(max(behind, 0.0))
+
+    async def _apply(self, connection: AsyncConnection, batch: Batch, now: datetime) -> None:
+        if batch.changes:
+            customers, instances = await _hold(connection, batch.changes)
+            touched, updated = _advance(batch.changes, customers, instances)
+            await store.save_customers(connection, list(customers.values()))
+            await self._plan(connection, [instances[i] for i in touched], customers, now)
+            if updated:
+                await store.reconsider(connection, updated, now)
+        if batch.known_until:
+            await store.save_known_until(connection, batch.known_until)
+        if batch.dead:
+            await store.keep_dead_letters(connection, batch.dead)
+
+    async def _plan(
+        self, connection: AsyncConnection, touched: list[Instance], customers: dict[UUID, Customer], now: datetime
+    ) -> None:
+        if not touched:
+            return
+        await store.save_instances(connection, touched)
+        wanted = [
+            message
+            for instance in touched
+            for message in plan(instance, customers[instance.customer_id].storefront, self._follow_ups)
+        ]
+        planned = {instance.instance for instance in touched}
+        rows = await store.load_rows(connection, planned, wanted)
+        await store.write_changes(connection, reconcile(planned, wanted, rows, now), now)
+
+
+async def _hold(
+    connection: AsyncConnection, changes: Sequence[CustomerChange]
+) -> tuple[dict[UUID, Customer], dict[UUID, Instance]]:
+    customers = await store.lock_customers(connection, {c.customer_id: c.storefront for c in changes})
+    named, holders = set(), set()
+    for change in changes:
+        match change:
+            case StageChanged() | StageRetracted():
+                named.add(change.transition.instance)
+            case CustomerTable():
+                named.update(row.instance for row in change.table)
+                holders.add(change.customer_id)
+            case CustomerUpdated():
+                pass
+    return customers, await store.load_instances(connection, named, holders)
+
+
+def _advance(
+    changes: Iterable[CustomerChange], customers: dict[UUID, Customer], instances: dict[UUID, Instance]
+) -> tuple[set[UUID], set[UUID]]:
+    """Applies them in place; returns the instances that changed and the customers whose circumstances did."""
+    touched: set[UUID] = set()
+    updated: set[UUID] = set()
+    for change in changes:
+        before = customers[change.customer_id]
+        applied = apply(change, before, instances)
+        if applied is None:
+            INTAKE_RECORDS.labels("repeat").inc()
+            continue
+        if before.sequence and change.sequence != before.sequence + 1:
+            INTAKE_RECORDS.labels("gap").inc()
+            log.warning("changes are missing", customer=str(before.id), after=before.sequence, next=change.sequence)
+        INTAKE_RECORDS.labels("applied").inc()
+        customers[change.customer_id] = applied.customer
+        for instance in applied.instances:
+            instances[instance.instance] = instance
+            touched.add(instance.instance)
+        if isinstance(change, CustomerUpdated | CustomerTable):
+            updated.add(change.customer_id)
+    return touched, updated

@@ -1,0 +1,354 @@
+"""The messages that are due: claimed in bulk, marked `sending` before they are handed over, and settled by outcome.
+
+No transaction here is open while something is sent.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from notifier.addresses import fingerprint
+from notifier.guard import Message, Send
+from notifier.holdings import Customer, Instance
+from notifier.outcomes import After, Outcome, Unknown, after
+from notifier.store import CUSTOMER_COLUMNS, INSTANCE_COLUMNS, as_text, customer_of, instance_of
+from notifier.tables import DUE, Status, customers, instances, known_until, messages, spent_claims
+from services.postgres import among, columns_of, rows, transaction
+
+CLAIM_LEASE = timedelta(seconds=60)
+"""A claimed message whose process died waits so long; claiming to marking takes well under a second."""
+LOST = "the process that was sending it ended before its outcome was written"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A message with all that is known of it, read at one moment."""
+
+    message: Message
+    storefront: str
+    follow_up: str
+    attempts: int
+    unknowns: int
+    due_at: datetime
+    first_sending_at: datetime | None
+    customer: Customer
+    instance: Instance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """Wanted: from `claimed` to `sending`, if the customer is still as the guard saw them."""
+
+    claimed: Claimed
+    send: Send
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marked:
+    dated: datetime
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """How a claimed message leaves the claim without being sent: back to `pending`, or ended."""
+
+    id: UUID
+    status: Status
+    due_at: datetime | None = None
+    reason: str | None = None
+    answer: str | None = None
+
+
+_SETTLED_COLUMNS: list[sa.Column[Any]] = [messages.c[name] for name in ("id", "status", "due_at", "reason", "answer")]
+
+
+class Queue:
+    """The queue as one process sees it: `token` tells its claims from those of others."""
+
+    def __init__(self, engine: AsyncEngine, *, sending_lease: timedelta) -> None:
+        """`sending_lease` must outlast the longest way in which handing over can end."""
+        self._engine = engine
+        self._sending_lease = sending_lease
+        self._token = uuid4()
+
+    async def claim(self, limit: int, now: datetime) -> list[Claimed]:
+        """The longest due, passed over where another process is claiming them."""
+        due = (
+            sa.select(messages.c.id)
+            .where(messages.c.status.in_(DUE), messages.c.due_at <= now)
+            .order_by(messages.c.due_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        async with transaction(self._engine) as connection:
+            found = await connection.scalars(
+                sa.update(messages)
+                .where(messages.c.id.in_(due))
+                .values(status=Status.CLAIMED, claimed_by=self._token, lease_until=now + CLAIM_LEASE, changed_at=now)
+                .returning(messages.c.id)
+            )
+            return await _load(connection, list(found))
+
+    async def known_until(self) -> datetime | None:
+        async with self._engine.connect() as connection:
+            least: datetime | None = await connection.scalar(sa.select(sa.func.min(known_until.c.known_until)))
+            return least
+
+    async def spent(self, wanted: Collection[Claimed]) -> set[UUID]:
+        """Of these messages, those whose browser's claim has been used for another message: by address or customer."""
+        claims = [claim for claimed in wanted if (claim := _claim_of(claimed)) is not None]
+        if not claims:
+            return set()
+        async with self._engine.connect() as connection:
+            found = await connection.execute(
+                sa.select(
+                    spent_claims.c.storefront,
+                    spent_claims.c.address_sha256,
+                    spent_claims.c.customer_id,
+                    spent_claims.c.message_id,
+                ).where(
+                    sa.or_(
+                        among(spent_claims.c.address_sha256, [print_ for _, print_ in claims]),
+                        among(spent_claims.c.customer_id, [claimed.customer.id for claimed, _ in claims]),
+                    )
+                )
+            )
+            uses = list(found)
+        return {claimed.message.id for claimed, print_ in claims for row in uses if _blocks(row, claimed, print_)}
+
+    async def settle(self, settled: Sequence[Settled], now: datetime) -> None:
+        """Claimed messages that are not going out now. Nothing happens to rows that a plan has changed meanwhile."""
+        if not settled:
+            return
+        new = rows("new", _SETTLED_COLUMNS)
+        # What may already have been delivered must never read as if nothing had been.
+        final = new.c.status.in_((Status.WITHHELD, Status.DEAD))
+        status = sa.case((sa.and_(messages.c.unknowns > 0, final), Status.UNKNOWN), else_=new.c.status)
+        async with transaction(self._engine) as connection:
+            await connection.execute(
+                sa.update(messages)
+                .where(
+                    messages.c.id == new.c.id,
+                    messages.c.status == Status.CLAIMED,
+                    messages.c.claimed_by == self._token,
+                )
+                .values(
+                    status=status,
+                    due_at=sa.func.coalesce(new.c.due_at, messages.c.due_at),
+                    reason=new.c.reason,
+                    answer=sa.func.coalesce(new.c.answer, messages.c.answer),
+                    claimed_by=None,
+                    lease_until=None,
+                    changed_at=now,
+                ),
+                columns_of("new", _SETTLED_COLUMNS, [(s.id, s.status, s.due_at, s.reason, s.answer) for s in settled]),
+            )
+
+    async def mark_sending(self, marks: Sequence[Mark], now: datetime) -> dict[UUID, Marked]:
+        """The point of no return, committed before anything is handed over.
+
+        The customers are locked, and those whose stream has moved on since the guard looked are left claimed: an order
+        that was taken in between is seen here. Returns what was marked.
+        """
+        seen = {mark.claimed.message.id: mark for mark in marks}
+        async with transaction(self._engine) as connection:
+            current = await connection.execute(
+                sa.select(customers.c.id, customers.c.sequence)
+                .where(among(customers.c.id, {mark.claimed.customer.id for mark in marks}))
+                .order_by(customers.c.id)
+                .with_for_update()
+            )
+            sequences = {row.id: row.sequence for row in current}
+            unmoved = [m for m in marks if sequences.get(m.claimed.customer.id) == m.claimed.customer.sequence]
+            lost = await self._spend_claims(connection, [mark for mark in unmoved if mark.send.claim], now)
+            marked: dict[UUID, Marked] = {}
+            for message_id in sorted(m.claimed.message.id for m in unmoved if m.claimed.message.id not in lost):
+                row = await connection.execute(self._to_sending(seen[message_id], now))
+                if (found := row.one_or_none()) is not None:
+                    marked[message_id] = Marked(dated=found.first_sending_at, attempts=found.attempts)
+            return marked
+
+    def _to_sending(self, mark: Mark, now: datetime) -> ReturningUpdate[Any]:
+        return (
+            sa.update(messages)
+            .where(
+                messages.c.id == mark.claimed.message.id,
+                messages.c.status == Status.CLAIMED,
+                messages.c.claimed_by == self._token,
+                messages.c.customer_id == mark.claimed.customer.id,
+            )
+            .values(
+                status=Status.SENDING,
+                reason=None,
+                address=mark.send.address,
+                lease_until=now + self._sending_lease,
+                first_sending_at=sa.func.coalesce(messages.c.first_sending_at, now),
+                changed_at=now,
+            )
+            .returning(messages.c.first_sending_at, messages.c.attempts)
+        )
+
+    async def _spend_claims(self, connection: AsyncConnection, marks: Sequence[Mark], now: datetime) -> set[UUID]:
+        """Uses the claims up; returns the messages whose claim another message has taken."""
+        lost: set[UUID] = set()
+        for mark in sorted(marks, key=lambda m: fingerprint(m.send.address)):
+            message_id, storefront = mark.claimed.message.id, mark.claimed.storefront
+            print_ = fingerprint(mark.send.address)
+            await connection.execute(
+                insert(spent_claims)
+                .values(
+                    storefront=storefront,
+                    address_sha256=print_,
+                    customer_id=mark.claimed.customer.id,
+                    message_id=message_id,
+                    spent_at=now,
+                )
+                .on_conflict_do_nothing()
+            )
+            holder = await connection.scalar(
+                sa.select(spent_claims.c.message_id).where(
+                    spent_claims.c.storefront == storefront, spent_claims.c.address_sha256 == print_
+                )
+            )
+            if holder != message_id:
+                lost.add(message_id)
+        return lost
+
+    async def record(self, message_id: UUID, outcome: Outcome, *, resend_unknown: bool, now: datetime) -> After | None:
+        """Writes the outcome. Also over an `unknown` that another process wrote when our lease had run out: we know."""
+        async with transaction(self._engine) as connection:
+            row = (
+                await connection.execute(
+                    sa.select(messages.c.status, messages.c.attempts, messages.c.unknowns)
+                    .where(
+                        messages.c.id == message_id,
+                        messages.c.status.in_((Status.SENDING, Status.UNKNOWN)),
+                        messages.c.claimed_by == self._token,
+                    )
+                    .with_for_update()
+                )
+            ).one_or_none()
+            if row is None:
+                return None
+            overtaken = row.status == Status.UNKNOWN
+            result = after(
+                outcome,
+                attempts=row.attempts - overtaken,
+                unknowns=row.unknowns - overtaken,
+                resend_unknown=resend_unknown,
+                now=now,
+            )
+            await _write(connection, message_id, result, now)
+            return result
+
+    async def sweep(self, resends: Callable[[str], bool], now: datetime) -> list[tuple[str, After]]:
+        """Ends the leases that ran out: claimed → due again, sending → unknown. `resends` says which follow-ups may."""
+        async with transaction(self._engine) as connection:
+            await connection.execute(
+                sa.update(messages)
+                .where(messages.c.id.in_(_expired(Status.CLAIMED, now)))
+                .values(status=Status.PENDING, claimed_by=None, lease_until=None, changed_at=now)
+            )
+            lost = await connection.execute(
+                sa.select(messages.c.id, messages.c.follow_up, messages.c.attempts, messages.c.unknowns)
+                .where(messages.c.status == Status.SENDING, messages.c.lease_until < now)
+                .order_by(messages.c.id)
+                .with_for_update(skip_locked=True)
+            )
+            written = []
+            for row in lost.all():
+                result = after(
+                    Unknown(why=LOST),
+                    attempts=row.attempts,
+                    unknowns=row.unknowns,
+                    resend_unknown=resends(row.follow_up),
+                    now=now,
+                )
+                await _write(connection, row.id, result, now)
+                written.append((row.follow_up, result))
+            return written
+
+
+def _blocks(spent: Any, claimed: Claimed, print_: bytes) -> bool:  # noqa: ANN401  a row of spent_claims
+    """Whether this use of a claim is of the same address or customer, and another than this message's own."""
+    same_address = spent.storefront == claimed.storefront and spent.address_sha256 == print_
+    own = same_address and spent.message_id == claimed.message.id
+    return not own and (same_address or spent.customer_id == claimed.customer.id)
+
+
+def _expired(status: Status, now: datetime) -> sa.Select[tuple[UUID]]:
+    return (
+        sa.select(messages.c.id)
+        .where(messages.c.status == status, messages.c.lease_until < now)
+        .with_for_update(skip_locked=True)
+    )
+
+
+async def _write(connection: AsyncConnection, message_id: UUID, result: After, now: datetime) -> None:
+    await connection.execute(
+        sa.update(messages)
+        .where(messages.c.id == message_id)
+        .values(
+            status=result.status,
+            answer=result.answer,
+            due_at=messages.c.due_at if result.due_at is None else result.due_at,
+            attempts=result.attempts,
+            unknowns=result.unknowns,
+            sent_at=now if result.status is Status.SENT else None,
+            lease_until=None,
+            changed_at=now,
+        )
+    )
+
+
+def _claim_of(claimed: Claimed) -> tuple[Claimed, bytes] | None:
+    given = claimed.customer.profile.addresses.get("email")
+    return None if given is None else (claimed, fingerprint(given.value))
+
+
+async def _load(connection: AsyncConnection, ids: Collection[UUID]) -> list[Claimed]:
+    if not ids:
+        return []
+    names = (
+        "id",
+        "transition",
+        "storefront",
+        "follow_up",
+        "attempts",
+        "unknowns",
+        "at",
+        "due_at",
+        "expires_at",
+        "first_sending_at",
+    )
+    of_message = [messages.c[name].label(f"message_{name}") for name in names]
+    found = await connection.execute(
+        sa.select(*of_message, *as_text(INSTANCE_COLUMNS), *as_text(CUSTOMER_COLUMNS))
+        .select_from(messages)
+        .join(instances, instances.c.instance == messages.c.instance)
+        .join(customers, customers.c.id == messages.c.customer_id)
+        .where(among(messages.c.id, ids))
+        .order_by(messages.c.due_at)
+    )
+    return [
+        Claimed(
+            message=Message(id=row.message_id, transition=row.message_transition, expires_at=row.message_expires_at),
+            storefront=row.message_storefront,
+            follow_up=row.message_follow_up,
+            attempts=row.message_attempts,
+            unknowns=row.message_unknowns,
+            due_at=row.message_due_at,
+            first_sending_at=row.message_first_sending_at,
+            customer=customer_of(row),
+            instance=instance_of(row),
+        )
+        for row in found
+    ]

@@ -1,0 +1,48 @@
+"""What the notifier is told from outside."""
+
+import ssl
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from services.settings import Group, HttpSettings, KafkaSettings, PostgresSettings, Settings
+from services.shop import default_shop
+
+
+class SmtpSettings(Group):
+    host: str
+    port: int = Field(default=587, ge=1, le=65535, description="587 for STARTTLS, 465 for TLS from the first byte")
+    username: str | None = None
+    password: SecretStr | None = None
+    security: Literal["starttls", "tls", "none"] = Field(
+        default="starttls", description="`none` only where the way to the server is private: mail is readable on it"
+    )
+    ca_file: Path | None = Field(default=None, description="PEM of who signed the server's certificate")
+    connections: int = Field(default=4, ge=1, le=50, description="kept open and used again; so many mails at a time")
+    timeout: timedelta = Field(
+        default=timedelta(seconds=20), description="for one answer of the server; RFC 5321 allows minutes, queues don't"
+    )
+
+    @model_validator(mode="after")
+    def _no_password_in_clear(self) -> Self:
+        if self.security == "none" and self.password is not None:
+            raise ValueError("a password would travel in clear; set SECURITY to starttls or tls")
+        return self
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        return None if self.security == "none" else ssl.create_default_context(cafile=self.ca_file)
+
+
+class NotifierHttp(HttpSettings):
+    port: int = Field(default=8082, ge=0, le=65535)
+
+
+class NotifierSettings(Settings):
+    kafka: KafkaSettings
+    postgres: PostgresSettings
+    smtp: SmtpSettings
+    operator_key: SecretStr = Field(min_length=16)
+    http: NotifierHttp = NotifierHttp()
+    shop: Path = Field(default_factory=default_shop, description="the shop directory")

@@ -1,0 +1,222 @@
+"""From due to delivered: claim, ask the guard, render, mark, hand over, write down what came of it."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, assert_never
+from uuid import UUID
+
+import sqlalchemy as sa
+import stamina
+import structlog
+
+from notifier.channels.email import Connection, EmailChannel, Mail
+from notifier.content import content_of
+from notifier.followups import FollowUp, FollowUps, Purpose
+from notifier.guard import Circumstances, Defer, Send, Withhold, guard, is_fresh
+from notifier.metrics import DELIVERY_SECONDS, KNOWN_UNTIL_AGE, MESSAGES
+from notifier.outcomes import Outcome, Unknown
+from notifier.queue import Claimed, Mark, Marked, Queue, Settled
+from notifier.render import Rendered, Renderer, RenderError
+from notifier.store import UNAVAILABLE
+from notifier.tables import Status
+from services.shop import Shop, Storefront
+
+log = structlog.get_logger()
+
+CLAIMED_AT_ONCE: Final = 50
+"""Most due messages of a shop with many guests have no address: they are settled in bulk, and only mail waits."""
+SWEEP_EVERY: Final = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """A message that may go out, as it will look."""
+
+    claimed: Claimed
+    follow_up: FollowUp
+    storefront: Storefront
+    send: Send
+    first_name: str | None
+    rendered: Rendered
+
+
+class Worker:
+    def __init__(
+        self,
+        queue: Queue,
+        channel: EmailChannel,
+        renderer: Renderer,
+        shop: Shop,
+        follow_ups: FollowUps,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._queue = queue
+        self._channel = channel
+        self._renderer = renderer
+        self._shop = shop
+        self._follow_ups = follow_ups
+        self._clock = clock
+        self._swept_at: datetime | None = None
+
+    async def step(self) -> bool:
+        """One group of due messages; False when there was nothing to do, or nothing that could be done now."""
+        try:
+            await self._sweep()
+            known_until = await self._queue.known_until()
+            now = self._clock()
+            if known_until is not None:
+                KNOWN_UNTIL_AGE.set((now - known_until).total_seconds())
+            # Nothing could be sent: then claiming would only churn the table. What is due stays due.
+            if not is_fresh(known_until, now) or self._channel.resting:
+                return False
+            claimed = await self._queue.claim(CLAIMED_AT_ONCE, now)
+            if not claimed:
+                return False
+            ready = await self._decide(claimed, known_until, now)
+            for first in range(0, len(ready), self._channel.size):
+                await self._send(ready[first : first + self._channel.size])
+        except sa.exc.ProgrammingError:
+            raise
+        except UNAVAILABLE as error:
+            log.warning("the worker will try again", error=repr(error))
+            return False
+        return True
+
+    async def _sweep(self) -> None:
+        now = self._clock()
+        if self._swept_at is not None and now - self._swept_at < SWEEP_EVERY:
+            return
+        self._swept_at = now
+        for follow_up, result in await self._queue.sweep(self._resends, now):
+            MESSAGES.labels(follow_up, str(result.status)).inc()
+            log.warning("a message's outcome is unknown", follow_up=follow_up, status=str(result.status))
+
+    def _resends(self, name: str) -> bool:
+        follow_up = self._follow_ups.get(name)
+        return follow_up is not None and follow_up.resend_unknown and follow_up.purpose is Purpose.TRANSACTIONAL
+
+    async def _decide(self, claimed: Sequence[Claimed], known_until: datetime | None, now: datetime) -> list[Ready]:
+        spent_claims = await self._queue.spent(claimed)
+        ready: list[Ready] = []
+        settled: list[Settled] = []
+        for one in claimed:
+            decided = self._decide_one(one, known_until, spent_claims, now)
+            if isinstance(decided, Ready):
+                ready.append(decided)
+            else:
+                settled.append(decided)
+        await self._queue.settle(settled, now)
+        return ready
+
+    def _decide_one(
+        self, claimed: Claimed, known_until: datetime | None, spent_claims: AbstractSet[UUID], now: datetime
+    ) -> Ready | Settled:
+        follow_up = self._follow_ups.get(claimed.follow_up)
+        storefront = self._shop.storefronts.get(claimed.storefront)
+        circumstances = Circumstances(
+            follow_up=follow_up,
+            storefront=storefront,
+            customer=claimed.customer,
+            instance=claimed.instance,
+            known_until=known_until,
+            claim_spent=claimed.message.id in spent_claims,
+        )
+        match guard(claimed.message, circumstances, now):
+            case Send() as send if follow_up is not None and storefront is not None:
+                return self._rendered(claimed, follow_up, storefront, send)
+            case Send():
+                raise AssertionError("the guard lets nothing through that is not configured")
+            case Defer(until=until, why=why):
+                MESSAGES.labels(claimed.follow_up, "deferred").inc()
+                return Settled(id=claimed.message.id, status=Status.PENDING, due_at=until, reason=why)
+            case Withhold(why=why):
+                MESSAGES.labels(claimed.follow_up, "withheld").inc()
+                return Settled(id=claimed.message.id, status=Status.WITHHELD, reason=why)
+            case _ as never:
+                assert_never(never)
+
+    def _rendered(self, claimed: Claimed, follow_up: FollowUp, storefront: Storefront, send: Send) -> Ready | Settled:
+        instance = claimed.instance
+        content = content_of(follow_up, storefront, claimed.customer.profile, instance.subject, instance.key)
+        try:
+            rendered = self._renderer.render(follow_up.template, content)
+        except RenderError as error:
+            MESSAGES.labels(claimed.follow_up, "dead").inc()
+            log.error("a message can't be rendered", message=str(claimed.message.id), error=str(error))  # noqa: TRY400
+            return Settled(id=claimed.message.id, status=Status.DEAD, reason="render_failed", answer=str(error)[:200])
+        return Ready(
+            claimed=claimed,
+            follow_up=follow_up,
+            storefront=storefront,
+            send=send,
+            first_name=content.first_name,
+            rendered=rendered,
+        )
+
+    async def _send(self, group: Sequence[Ready]) -> None:
+        """As many as there are open connections are marked and handed over; the rest are due again."""
+        connections = await self._channel.open(len(group))
+        try:
+            now = self._clock()
+            tried = group[: len(connections)]
+            marked = await self._queue.mark_sending([Mark(claimed=r.claimed, send=r.send) for r in tried], now)
+            going = [ready for ready in tried if ready.claimed.message.id in marked]
+            left = [ready.claimed for ready in group if ready.claimed.message.id not in marked]
+            await self._queue.settle([_again(one) for one in left], now)
+            ends = await asyncio.gather(
+                *(
+                    self._hand_over(ready, marked[ready.claimed.message.id], connection)
+                    for ready, connection in zip(going, connections, strict=False)
+                ),
+                return_exceptions=True,  # every mail's end is awaited before a connection goes back
+            )
+        finally:
+            for connection in connections:
+                await self._channel.give_back(connection)
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
+
+    async def _hand_over(self, ready: Ready, marked: Marked, connection: Connection) -> None:
+        claimed = ready.claimed
+        mail = Mail(
+            id=claimed.message.id,
+            sender=ready.storefront.sender,
+            recipient=ready.send.address,
+            recipient_name=ready.first_name,
+            rendered=ready.rendered,
+            marketing=ready.follow_up.purpose is Purpose.MARKETING,
+            dated=marked.dated,
+            attempt=marked.attempts + 1,
+        )
+        try:
+            outcome = await connection.deliver(mail, self._clock())
+        except Exception as error:  # a bug of ours, after the mark: nobody can say how far it got
+            log.exception("handing over failed", message=str(mail.id))
+            outcome = Unknown(why=repr(error))
+        await self._record(claimed, outcome)
+
+    async def _record(self, claimed: Claimed, outcome: Outcome) -> None:
+        """The outcome is known only here: if Postgres is away it is written once it is back, within the lease."""
+        message_id = claimed.message.id
+        async for attempt in stamina.retry_context(on=UNAVAILABLE, attempts=None, timeout=60.0, wait_max=5.0):
+            with attempt:
+                now = self._clock()
+                result = await self._queue.record(
+                    message_id, outcome, resend_unknown=self._resends(claimed.follow_up), now=now
+                )
+        if result is None:
+            log.warning("an outcome came too late to be written", message=str(message_id))
+            return
+        MESSAGES.labels(claimed.follow_up, str(result.status)).inc()
+        log.info("message", message=str(message_id), follow_up=claimed.follow_up, outcome=str(result.status))
+        if result.status is Status.SENT:
+            DELIVERY_SECONDS.labels(claimed.follow_up).observe(max((now - claimed.due_at).total_seconds(), 0.0))
+
+
+def _again(claimed: Claimed) -> Settled:
+    """Not marked: nobody to hand it to, or its customer has moved on and the guard must look again."""
+    return Settled(id=claimed.message.id, status=Status.PENDING)
