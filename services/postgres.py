@@ -1,6 +1,6 @@
 """Postgres: the engine with server-side timeouts, the one place that commits, and bulk rows."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -84,6 +84,11 @@ def columns_of(name: str, columns: Sequence[sa.Column[Any]], values: Sequence[Se
     """The parameters of `rows(name, columns)` for these values, one inner sequence a row."""
     turned = list(zip(*values, strict=True)) if values else [()] * len(columns)
     return {f"{name}_{column.name}": list(cells) for column, cells in zip(columns, turned, strict=True)}
+
+
+def among(column: sa.Column[Any], values: Collection[Any]) -> sa.ColumnElement[bool]:
+    """`column = ANY(array)`: one parameter however many values, where `IN` has one each and a limit of 32,767."""
+    return column == sa.any_(sa.literal(list(values), ARRAY(column.type)))
 
 
 def _array_type(column: sa.Column[Any]) -> sa.types.TypeEngine[Any]:

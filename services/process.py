@@ -14,7 +14,7 @@ import structlog
 import uvicorn
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from services.settings import HttpSettings
@@ -38,7 +38,7 @@ class Readiness:
         self.waiting_for.add(name)
 
 
-def operational_routes(readiness: Readiness) -> list[Route]:
+def operational_routes(readiness: Readiness) -> list[BaseRoute]:
     """`/livez` (the loop turns), `/readyz` (work can be taken), `/metrics`."""
 
     async def livez(_: Request) -> Response:

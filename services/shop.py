@@ -5,12 +5,12 @@ Here is the reading, and `storefronts.yaml`. What stands in `lifecycle.yaml` bel
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 from zoneinfo import available_timezones
 
 import msgspec
@@ -18,10 +18,13 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from services.contracts.storefront import Look, Sender, Storefront
 from services.errors import ShopError
 
 Path_ = Sequence[str | int]
 T = TypeVar("T")
+
+__all__ = ["Look", "Sender", "Shop", "Storefront", "YamlFile", "default_shop", "load_shop", "plain"]
 
 
 class YamlFile:
@@ -77,14 +80,69 @@ class YamlFile:
         try:
             return msgspec.convert(plain(node), shape, strict=True)
         except msgspec.ValidationError as error:
-            message, inner = _split(str(error))
-            unknown = re.fullmatch(r"Object contains unknown field `(.*)`", message)
-            if unknown:
-                name = unknown[1]
-                close = get_close_matches(name, _fields(shape), n=1)
-                hint = f"did you mean `{close[0]}`?" if close else f"known are: {', '.join(_fields(shape))}"
-                raise self.fault([*where, *inner, name], f"`{name}` is not known here; {hint}") from None
-            raise self.fault([*where, *inner], message) from None
+            raise self._explained(str(error), where, shape) from None
+
+    def _explained(self, said: str, where: Path_, shape: type[Any]) -> ShopError:
+        """Finds the place of msgspec's "message - at `$.a[...].b[0]`"; `[...]` stands for a key that it leaves out."""
+        message, _, path = said.partition(" - at `$")
+        found = re.findall(r"\.([^.\[\]`]+)|\[(\d*)", path)
+        steps = [name or (int(index) if index else None) for name, index in found]
+        unknown = re.fullmatch(r"Object contains unknown field `(.*)`", message)
+        got = re.search(r", got `(\w+)`", message)
+        for inner in _concrete(plain(self._at(where)), steps):
+            node = plain(self._at([*where, *inner]))
+            if unknown and isinstance(node, dict) and unknown[1] in node:
+                known = _fields(shape, inner)
+                close = get_close_matches(unknown[1], known, n=1)
+                hint = f"did you mean `{close[0]}`?" if close else f"known are: {', '.join(known)}"
+                return self.fault([*where, *inner, unknown[1]], f"`{unknown[1]}` is not known here; {hint}")
+            if not unknown and (got is None or got[1] == _json_type(node)):
+                return self.fault([*where, *inner], message)
+        return self.fault(where, message)
+
+    def _at(self, where: Path_) -> Any:  # noqa: ANN401  any YAML
+        node = self.data
+        for step in where:
+            node = node[step]
+        return node
+
+
+def _concrete(node: Any, steps: Sequence[str | int | None]) -> Iterator[list[str | int]]:  # noqa: ANN401  any YAML
+    """Every path in `node` that the steps fit; None fits any key."""
+    if not steps:
+        yield []
+        return
+    keys: list[str | int] = [steps[0]] if steps[0] is not None else list(node) if isinstance(node, dict) else []
+    for key in keys:
+        try:
+            child = node[key]
+        except (KeyError, IndexError, TypeError):
+            continue
+        for rest in _concrete(child, steps[1:]):
+            yield [key, *rest]
+
+
+def _fields(shape: type[Any], path: Path_) -> list[str]:
+    """The keys that the struct at this path of the shape knows."""
+    kind: Any = msgspec.inspect.type_info(shape)
+    for step in [*path, None]:
+        if isinstance(kind, msgspec.inspect.UnionType):
+            kind = next((t for t in kind.types if not isinstance(t, msgspec.inspect.NoneType)), kind)
+        if step is None:
+            break
+        match kind:
+            case msgspec.inspect.StructType():
+                kind = next(f.type for f in kind.fields if f.encode_name == step)
+            case msgspec.inspect.DictType():
+                kind = kind.value_type
+            case msgspec.inspect.ListType():
+                kind = kind.item_type
+    return [f.encode_name for f in kind.fields] if isinstance(kind, msgspec.inspect.StructType) else []
+
+
+def _json_type(node: Any) -> str:  # noqa: ANN401  any YAML
+    names = {dict: "object", list: "array", str: "str", bool: "bool", int: "int", float: "float"}
+    return names.get(type(node), "null")
 
 
 def plain(node: Any) -> Any:  # noqa: ANN401  any YAML
@@ -99,54 +157,8 @@ def plain(node: Any) -> Any:  # noqa: ANN401  any YAML
     return node
 
 
-def _split(message: str) -> tuple[str, list[str | int]]:
-    """Msgspec's "… - at `$.a[0].b`" as the message and the path inside."""
-    text, _, path = message.partition(" - at `$")
-    steps = re.findall(r"\.([^.\[\]`]+)|\[(\d+)\]", path)
-    return text, [name or int(index) for name, index in steps]
-
-
-def _fields(shape: Any) -> list[str]:  # noqa: ANN401  any type
-    return [f.encode_name for f in msgspec.structs.fields(shape)] if isinstance(shape, type(msgspec.Struct)) else []
-
-
 def _spoken(node: Any) -> str:  # noqa: ANN401  any YAML
     return {"list": "a list", "str": "a text", "NoneType": "nothing"}.get(type(plain(node)).__name__, "a value")
-
-
-class Sender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who a storefront's mail comes from."""
-
-    name: str
-    email: str
-
-
-class Look(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a storefront's mail looks. Colours are `#rrggbb`."""
-
-    logo: str | None = None
-    colour: str = "#1f4b3f"
-    background: str = "#f5f3ee"
-
-
-class Storefront(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A source of events: one shop as its customers know it.
-
-    `currency` is ISO 4217: amounts in others are kept apart, never added. `trust: browser` lets orders that only a
-    browser reported count. `assume_consent` says whether marketing mail may go to who has said nothing about it.
-    """
-
-    name: str
-    url: str
-    currency: str
-    timezone: str
-    sender: Sender
-    locale: str = "en"
-    cart_url: str | None = None
-    own_addresses: list[str] = []
-    trust: Literal["server", "browser"] = "server"
-    assume_consent: bool = False
-    look: Look = Look()
 
 
 @dataclass(frozen=True, slots=True)

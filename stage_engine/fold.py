@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from services.contracts.changes import Cause, Subject, Transition
 from services.contracts.events import Event, Name, SaidBy
-from services.shop import Storefront
+from services.contracts.storefront import Storefront
 from stage_engine.due import Due, next_due
 from stage_engine.facts import FactsAt, observe, observe_order, shown
 from stage_engine.history import Entry, Position, in_order
@@ -95,6 +95,7 @@ class _Folding:
         self._known_orders = orders
         self._changed_orders: dict[str, Order] = {}
         self._moves: list[Move] = []
+        self._moves_before = start.moves
 
     def result(self, waits_from: Position | None) -> Folded:
         due = self._next_due()
@@ -105,6 +106,7 @@ class _Folding:
                 profile=self._profile,
                 instances=self._instances.all(),
                 left=self._instances.left,
+                moves=self._moves_before + len(self._moves),
             ),
             moves=tuple(self._moves),
             orders=self._changed_orders,

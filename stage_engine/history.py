@@ -41,6 +41,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         return Cause(identity=self.identity, event_id=self.event.id)
 
     @property
+    def key(self) -> UUID:
+        """16 bytes for an index in place of a text."""
+        return UUID(bytes=blake2b(self.event.id.encode(), digest_size=16).digest())
+
+    @property
     def precedence(self) -> tuple[datetime, bytes]:
         """Of copies with one event id the one received first counts."""
         return self.event.received_at, self.body

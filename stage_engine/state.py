@@ -61,13 +61,14 @@ class Left(msgspec.Struct, frozen=True, array_like=True):
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`position` is the last folded event's; the instances are in the order in which they began."""
+    """`position` is the last folded event's; instances stand in the order in which they began; `moves` counts moves."""
 
     position: Position | None = None
     facts: FactState = FactState()
     profile: Profile = Profile()
     instances: tuple[Instance, ...] = ()
     left: dict[str, Left] = {}
+    moves: int = 0
 
 
 EMPTY = State()

@@ -147,9 +147,9 @@ table_numbers = sa.Sequence("table_numbers", schema=SCHEMA, metadata=metadata)
 watermark = sa.Table(
     "watermark",
     metadata,
-    sa.Column("only", sa.Boolean, primary_key=True, server_default=sa.true()),
+    sa.Column("row", sa.SmallInteger, primary_key=True, autoincrement=False, server_default="1"),
     sa.Column("at", Time, nullable=False, comment="up to here everything that was received has been folded"),
-    sa.CheckConstraint("only", name="one_row"),
+    sa.CheckConstraint("row = 1", name="one_row"),
 )
 
 dead_letters = sa.Table(

@@ -240,15 +240,15 @@ def upgrade() -> None:
     )
     op.create_table(
         "watermark",
-        sa.Column("only", sa.Boolean(), server_default=sa.true(), nullable=False),
+        sa.Column("row", sa.SmallInteger(), autoincrement=False, server_default="1", nullable=False),
         sa.Column(
             "at",
             sa.DateTime(timezone=True),
             nullable=False,
             comment="up to here everything that was received has been folded",
         ),
-        sa.CheckConstraint("only", name="one_row"),
-        sa.PrimaryKeyConstraint("only"),
+        sa.CheckConstraint("row = 1", name="one_row"),
+        sa.PrimaryKeyConstraint("row"),
         schema="engine",
     )
     op.create_table(

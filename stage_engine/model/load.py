@@ -169,7 +169,9 @@ class _Loader:
                 id=rule_id, target=stage, on=frozenset(names(rule.on)), sources=sources, when=when, again=rule.again
             )
         after = self._duration([*place, "after"], rule.after)
-        if after is None or after <= timedelta():
+        if after is None:
+            return None
+        if after <= timedelta():
             self._fault(
                 [*place, "after"], "`after` must be longer than nothing: a rule that is due at once never rests"
             )

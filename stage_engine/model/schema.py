@@ -1,4 +1,4 @@
-"""What `lifecycle.yaml` may say, as it is written. `load.py` makes a Model of it."""
+"""What `lifecycle.yaml` may say, as it is written; an unknown key is a fault. `load.py` makes a Model of it."""
 
 from typing import Literal
 
@@ -6,17 +6,10 @@ import msgspec
 
 from stage_engine.model.model import Per
 
-
-class Written(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename=lambda name: name.rstrip("_")
-):
-    """Base: an unknown key is a fault, not a surprise."""
-
-
 Names = str | list[str]
 
 
-class FactWritten(Written):
+class FactWritten(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Exactly one of the first six says what kind it is."""
 
     count: Names | None = None
@@ -32,11 +25,11 @@ class FactWritten(Written):
     less: Names | None = None
 
 
-class RuleWritten(Written):
+class RuleWritten(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One way into a stage: by an event (`on`) or by time (`after`)."""
 
     on: Names | None = None
-    from_: Names | None = None
+    from_: Names | None = msgspec.field(default=None, name="from")
     when: str | None = None
     after: str | None = None
     since: str | None = None
@@ -44,7 +37,7 @@ class RuleWritten(Written):
     again: bool = False
 
 
-class StageWritten(Written):
+class StageWritten(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`on` of a start stage names the events that begin an instance, and that bring an open one back here."""
 
     start: bool = False
@@ -53,13 +46,13 @@ class StageWritten(Written):
     enter: list[RuleWritten] = []
 
 
-class TrackWritten(Written):
+class TrackWritten(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     per: Per = Per.CUSTOMER
     order_ends: Literal["all", "named"] = "all"
     stages: dict[str, StageWritten]
 
 
-class ModelWritten(Written):
+class ModelWritten(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     extends: str | None = None
     facts: dict[str, FactWritten] = {}
     tracks: dict[str, TrackWritten] = {}

@@ -1,0 +1,122 @@
+"""The operators' routes: who is where, since when, and why."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from fastapi import Depends, FastAPI, Query
+from pydantic import AwareDatetime, SecretStr
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.contracts.identity import Identity, IdentityKind, normalised
+from services.errors import BadRequest, NotFound
+from services.http import answer_errors
+from services.operator import bearer
+from services.postgres import reading
+from services.process import Readiness, operational_routes
+from stage_engine import store, tables
+from stage_engine.apply import Rules
+from stage_engine.fold import fold
+from stage_engine.history import in_order
+from stage_engine.identity import identity_id
+from stage_engine.pointers import Namespaces
+from stage_engine.views import customer_view, stages_view, timeline_view
+
+At = Annotated[AwareDatetime | None, Query(description="what is known now about then; RFC 3339 with its offset")]
+_I = tables.identities.c
+
+
+def create_app(
+    engine: AsyncEngine, rules: Rules, namespaces: Namespaces, operator_key: SecretStr, readiness: Readiness
+) -> FastAPI:
+    app = FastAPI(
+        title="Stagepost stage engine",
+        summary="Everyone's place in the lifecycle, and why.",
+        routes=operational_routes(readiness),
+        dependencies=[Depends(bearer(operator_key))],
+    )
+    answer_errors(app)
+
+    @app.get("/v1/customers")
+    async def customers(
+        user_id: str | None = None,
+        anonymous_id: str | None = None,
+        email: str | None = None,
+        storefront: str | None = None,
+        at: At = None,
+    ) -> dict[str, list[dict[str, Any]]]:
+        """The customers that one identity leads to: at most one a storefront."""
+        kinds = {IdentityKind.USER_ID: user_id, IdentityKind.ANONYMOUS_ID: anonymous_id, IdentityKind.EMAIL: email}
+        given = [(kind, value) for kind, value in kinds.items() if value]
+        if len(given) != 1:
+            raise BadRequest("name exactly one of user_id, anonymous_id and email")
+        kind, value = given[0]
+        identity = Identity(kind, normalised(kind, value))
+        ids = [identity_id(name, identity) for name in namespaces if storefront in (None, name)]
+        async with reading(engine) as connection:
+            found = await connection.execute(sa.select(_I.customer_id).where(_I.id.in_(ids)))
+            views = [await _view(connection, rules, customer, at) for customer in sorted(set(found.scalars()))]
+        return {"customers": [view for view in views if view is not None]}
+
+    @app.get("/v1/customers/{customer_id}")
+    async def customer(customer_id: UUID, at: At = None) -> dict[str, Any]:
+        """One customer, also by an id that was theirs before a join."""
+        async with reading(engine) as connection:
+            view = await _view(connection, rules, await _current(connection, customer_id), at)
+        if view is None:
+            raise NotFound(f"there is no customer {customer_id}")
+        return view
+
+    @app.get("/v1/customers/{customer_id}/timeline")
+    async def timeline(customer_id: UUID, limit: Annotated[int, Query(ge=1, le=10_000)] = 1_000) -> dict[str, Any]:
+        """What happened and what it led to, oldest first; the newest `limit` of it."""
+        async with reading(engine) as connection:
+            current = await _current(connection, customer_id)
+            entries = (await store.histories(connection, [current])).get(current, [])
+            transitions = (await store.standing_transitions(connection, [current])).get(current, {})
+        return {
+            "customer_id": str(current),
+            "timeline": timeline_view(in_order(entries), transitions.values())[-limit:],
+        }
+
+    @app.get("/v1/stages")
+    async def stages(storefront: str | None = None) -> dict[str, Any]:
+        """How many instances stand in each stage, by track."""
+        i = tables.instances.c
+        counted = sa.select(i.track, i.stage, sa.func.count()).group_by(i.track, i.stage)
+        if storefront is not None:
+            counted = counted.where(i.storefront == storefront)
+        async with reading(engine) as connection:
+            found = {(track, stage): count for track, stage, count in await connection.execute(counted)}
+        return {"tracks": stages_view(rules.model, found)}
+
+    return app
+
+
+async def _current(connection: AsyncConnection, customer: UUID) -> UUID:
+    """Where the root that this id was made of ends today."""
+    c = tables.customers.c
+    found = await connection.scalar(
+        sa.select(_I.customer_id).join(tables.customers, c.root == _I.id).where(c.id == customer)
+    )
+    if found is None:
+        raise NotFound(f"there is no customer {customer}")
+    return UUID(str(found))
+
+
+async def _view(
+    connection: AsyncConnection, rules: Rules, customer_id: UUID, at: datetime | None
+) -> dict[str, Any] | None:
+    """As stored; with `at`, folded from the history up to then with what is known now."""
+    row = (await store.customers(connection, [customer_id])).get(customer_id)
+    if row is None or row.storefront not in rules.storefronts:
+        return None
+    found = await connection.execute(sa.select(_I.kind, _I.value).where(_I.customer_id == customer_id))
+    identities = [Identity(IdentityKind(kind), value) for kind, value in found]
+    if at is not None:
+        history = (await store.histories(connection, [customer_id], until=at)).get(customer_id, [])
+        then = fold(history, rules.model, at, storefront=rules.storefronts[row.storefront])
+        row = replace(row, state=then.state, next_wake=then.next_wake)
+    return customer_view(row, identities, rules.model, at or datetime.now(UTC))

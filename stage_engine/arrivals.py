@@ -1,0 +1,107 @@
+"""What was read of the topics, as entries to store or as dead letters. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from services.contracts.dead_letters import MAX_RAW_BYTES, DeadLetter, decode_dead_letter
+from services.contracts.events import MESSAGE_EVENTS, Event, Name, SaidBy, decode_event
+from services.contracts.identity import Identity, identities_of
+from services.contracts.topics import DEAD_LETTERS
+from services.kafka import Stretch
+from services.shop import Storefront
+from stage_engine.history import Entry, body_hash
+from stage_engine.identity import Link, identity_id, links_said
+from stage_engine.orders import BOOKED
+
+NEEDS_A_SERVER = (
+    (BOOKED - {Name.ORDER_COMPLETED})
+    | MESSAGE_EVENTS
+    | {"Order Shipped", "Order Delivered", "Survey Answered", Name.EMAIL_SUBSCRIBED, "Stage Set", "Referral Completed"}
+)
+"""What a browser may not say: keys of web pages are public, and these would forge money, consent or an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a record stands."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}[{self.partition}]@{self.offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One event to store, with every identity that it names and what it says of who is whom."""
+
+    entry: Entry
+    named: tuple[Identity, ...]
+    links: tuple[Link, ...]
+    place: Place
+
+
+@dataclass(slots=True)
+class Arrivals:
+    events: list[Arrival] = field(default_factory=list)
+    dead: list[tuple[Place, DeadLetter]] = field(default_factory=list)
+
+
+def arrivals_of(stretches: Iterable[Stretch], storefronts: Mapping[str, Storefront]) -> Arrivals:
+    """Sorts every record into one of the two; none is dropped and none raises."""
+    found = Arrivals()
+    for stretch in stretches:
+        for record in stretch.records:
+            place = Place(record.topic, record.partition, record.offset)
+            match _read(record, place, storefronts):
+                case Arrival() as arrival:
+                    found.events.append(arrival)
+                case DeadLetter() as letter:
+                    found.dead.append((place, letter))
+    return found
+
+
+def _read(record: Any, place: Place, storefronts: Mapping[str, Storefront]) -> Arrival | DeadLetter:  # noqa: ANN401, PLR0911  aiokafka's record; a way out a fault
+    raw = record.value or b""
+    try:
+        if record.topic == DEAD_LETTERS:
+            return decode_dead_letter(raw)
+        event = decode_event(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return _letter(record, place, None, "undecodable", str(error))
+    storefront = storefronts.get(event.storefront)
+    if storefront is None:
+        return _letter(record, place, event, "unknown_storefront", "this engine's shop directory does not declare it")
+    if b"\\u0000" in raw:
+        return _letter(record, place, event, "unstorable", "it holds a NUL, which Postgres can't keep")
+    if event.occurred_at > event.received_at:
+        return _letter(record, place, event, "from_the_future", "it says that it happened after it was received")
+    if event.said_by is SaidBy.BROWSER and event.name in NEEDS_A_SERVER:
+        return _letter(record, place, event, "untrusted_source", f"a browser may not say {event.name}")
+    return arrival(event, storefront, place)
+
+
+def arrival(event: Event, storefront: Storefront, place: Place) -> Arrival:
+    """Decides for ever which identity the event belongs to."""
+    named = identities_of(event.who, event.id, [address.lower() for address in storefront.own_addresses])
+    entry = Entry(
+        identity=identity_id(event.storefront, named[0]), belongs_to=named[0], event=event, body=body_hash(event)
+    )
+    return Arrival(entry, named, tuple(links_said(event, named)), place)
+
+
+def _letter(record: Any, place: Place, event: Event | None, code: str, reason: str) -> DeadLetter:  # noqa: ANN401  as above
+    return DeadLetter(
+        storefront=event.storefront if event else None,
+        code=code,
+        reason=reason,
+        source=str(place),
+        received_at=event.received_at if event else datetime.fromtimestamp(record.timestamp / 1000, UTC),
+        raw=(record.value or b"")[:MAX_RAW_BYTES],
+    )

@@ -1,0 +1,141 @@
+"""What a fold means for the outside: which changes to announce on a customer's stream. Pure.
+
+What no longer holds is retracted, what is new is announced, and what a join or a split merely moved from one customer
+to another is announced to nobody: it stands in the table that both streams get.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from uuid import UUID
+
+from services.contracts.changes import (
+    ChangeType,
+    CustomerChange,
+    CustomerTable,
+    CustomerUpdated,
+    InstanceRow,
+    Profile,
+    StageChanged,
+    StageRetracted,
+    Transition,
+)
+from stage_engine.fold import Move
+from stage_engine.state import State
+
+Announcement = tuple[ChangeType, CustomerChange]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """A customer's stream, and where it stands."""
+
+    storefront: str
+    customer_id: UUID
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """A join or a split as one of the customers it touched sees it."""
+
+    type: ChangeType
+    number: int
+    others: Sequence[UUID]
+    part_of: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """What one fold did to one customer. `all_moves` are needed only for the table of a join or a split."""
+
+    before: Profile
+    after: State
+    new: Sequence[Move]
+    gone: Sequence[Transition] = ()
+    moved: Moved | None = None
+    all_moves: Sequence[Move] = ()
+    hold: str | None = None
+    hold_changed: bool = False
+
+
+def announcements(stream: Stream, effect: Effect) -> list[Announcement]:
+    """In the order of their sequence numbers: a join's table, the profile, what is retracted, what is new."""
+    sequence = count(stream.sequence + 1)
+    stage_now = {instance.id: instance.stage for instance in effect.after.instances}
+    made: list[Announcement] = []
+    if effect.moved is not None:
+        made.append((effect.moved.type, _table_change(stream, next(sequence), effect, effect.moved)))
+    if effect.hold_changed or (effect.moved is None and effect.before != effect.after.profile):
+        updated = CustomerUpdated(
+            storefront=stream.storefront,
+            customer_id=stream.customer_id,
+            sequence=next(sequence),
+            profile=effect.after.profile,
+            hold=effect.hold,
+        )
+        made.append((ChangeType.CUSTOMER_UPDATED, updated))
+    for transition in effect.gone:
+        retracted = StageRetracted(
+            storefront=stream.storefront,
+            customer_id=stream.customer_id,
+            sequence=next(sequence),
+            transition=transition,
+            stage=stage_now.get(transition.instance),
+        )
+        made.append((ChangeType.STAGE_RETRACTED, retracted))
+    for move in effect.new:
+        changed = StageChanged(
+            storefront=stream.storefront,
+            customer_id=stream.customer_id,
+            sequence=next(sequence),
+            transition=move.transition,
+            subject=move.subject,
+        )
+        made.append((ChangeType.STAGE_CHANGED, changed))
+    return made
+
+
+def _table_change(stream: Stream, sequence: int, effect: Effect, moved: Moved) -> CustomerTable:
+    return CustomerTable(
+        storefront=stream.storefront,
+        customer_id=stream.customer_id,
+        sequence=sequence,
+        number=moved.number,
+        others=list(moved.others),
+        part_of=moved.part_of,
+        profile=effect.after.profile,
+        table=table(effect.after, effect.all_moves),
+    )
+
+
+def table(state: State, moves: Sequence[Move]) -> list[InstanceRow]:
+    """Where every instance stands, with its surviving moves."""
+    by_instance: dict[UUID, list[Transition]] = {}
+    for move in moves:
+        by_instance.setdefault(move.transition.instance, []).append(move.transition)
+    return [
+        InstanceRow(
+            instance=instance.id,
+            track=instance.track,
+            key=instance.shown_key,
+            stage=instance.stage,
+            since=instance.since,
+            subject=instance.subject,
+            moves=by_instance.get(instance.id, []),
+        )
+        for instance in state.instances
+    ]
+
+
+def corrections(
+    moves: Sequence[Move], stored: Mapping[UUID, Transition], *, known: Collection[UUID], still: Collection[UUID]
+) -> tuple[list[Move], list[Transition]]:
+    """New and gone after a re-fold from the beginning.
+
+    `stored` are this customer's transitions as announced; `known` those of every customer that the re-fold touched, and
+    `still` those that hold after it, wherever they now are.
+    """
+    new = [move for move in moves if move.transition.id not in known]
+    gone = [transition for transition_id, transition in stored.items() if transition_id not in still]
+    return new, gone

@@ -1,0 +1,259 @@
+"""Who is whom, in Postgres: identities, what links them, and the customers they come to, under locks.
+
+The order of locks is identities, then customers, each sorted. Whoever changes where an identity ends holds the
+customers that it leaves and that it comes to. What was resolved before the locks is resolved again after them in a new
+statement; when that leads to customers that are not locked, the transaction begins again with the larger set (`Grew`).
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.contracts.identity import Identity, IdentityKind
+from services.postgres import among, columns_of, rows, selected
+from stage_engine import tables
+from stage_engine.arrivals import Arrival
+from stage_engine.identity import Link, customer_id, identity_id, pointer, root_of
+
+Namespaces = Mapping[str, UUID]
+"""The secret of each storefront that its customers' ids are made with."""
+
+_I = tables.identities.c
+_L = tables.links.c
+_NODE = (_I.id, _I.storefront, _I.kind, _I.value, _I.points_to, _I.points_since, _I.customer_id)
+
+
+class Grew(Exception):
+    """The transaction must begin again and lock these customers too."""
+
+    def __init__(self, customers: Collection[UUID]) -> None:
+        super().__init__(f"{len(customers)} customers to lock")
+        self.customers = frozenset(customers)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An identity's row; `customer` is where its pointers were last seen to end."""
+
+    id: UUID
+    storefront: str
+    identity: Identity
+    points_to: UUID | None
+    points_since: datetime | None
+    customer: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """An identity that from now on ends at another customer."""
+
+    identity: UUID
+    before: UUID
+    after: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """`customer_of` has every identity that an event of the batch belongs to.
+
+    `roots` has the root of each customer that was seen on the way: one whose row is still to be made is among them.
+    """
+
+    customer_of: Mapping[UUID, UUID]
+    crossings: tuple[Crossing, ...]
+    roots: Mapping[UUID, Node]
+
+    @property
+    def customers(self) -> frozenset[UUID]:
+        return frozenset(
+            {*self.customer_of.values(), *(c.before for c in self.crossings), *(c.after for c in self.crossings)}
+        )
+
+
+async def settle(
+    connection: AsyncConnection, arrivals: Collection[Arrival], namespaces: Namespaces, also_lock: Collection[UUID]
+) -> Settled:
+    """Stores the batch's identities and links, moves the pointers that change, locks every customer that it touches."""
+    named = {
+        identity_id(a.entry.event.storefront, identity): (a.entry.event.storefront, identity)
+        for a in arrivals
+        for identity in (*a.named, *(end for link in a.links for end in (link.weak, link.strong)))
+    }
+    own = {a.entry.identity for a in arrivals}
+    fresh = await _insert(connection, named, namespaces)
+    nodes = await _lock_identities(connection, named)
+    turned = await _repoint(connection, nodes, await _link(connection, arrivals))
+
+    settled = await _resolve(connection, own, turned, fresh, namespaces)
+    locked = settled.customers | frozenset(also_lock)
+    await _lock_customers(connection, locked, settled.roots)
+    settled = await _resolve(connection, own, turned, fresh, namespaces)
+    if not settled.customers <= locked:
+        raise Grew(settled.customers | locked)
+    await _cross(connection, settled.crossings)
+    return settled
+
+
+async def _insert(
+    connection: AsyncConnection, named: Mapping[UUID, tuple[str, Identity]], namespaces: Namespaces
+) -> frozenset[UUID]:
+    """The identities that were not known before. Each begins as a root of its own."""
+    columns = (_I.id, _I.storefront, _I.kind, _I.value, _I.customer_id)
+    values = [
+        (id_, storefront, int(identity.kind), identity.value, customer_id(namespaces[storefront], identity))
+        for id_, (storefront, identity) in sorted(named.items())
+    ]
+    given = rows("named", columns)
+    statement = insert(tables.identities).from_select([c.name for c in columns], sa.select(*selected(given, columns)))
+    found = await connection.execute(
+        statement.on_conflict_do_nothing().returning(_I.id), columns_of("named", columns, values)
+    )
+    return frozenset(found.scalars())
+
+
+async def _lock_identities(connection: AsyncConnection, named: Collection[UUID]) -> dict[UUID, Node]:
+    found = await connection.execute(sa.select(*_NODE).where(among(_I.id, named)).order_by(_I.id).with_for_update())
+    return {row.id: _node(row) for row in found}
+
+
+async def _link(connection: AsyncConnection, arrivals: Collection[Arrival]) -> frozenset[UUID]:
+    """Keeps the earliest time of every link; returns the weak ends of those that are new or became earlier."""
+    earliest: dict[tuple[UUID, UUID], datetime] = {}
+    for a in arrivals:
+        storefront = a.entry.event.storefront
+        for link in a.links:
+            pair = identity_id(storefront, link.weak), identity_id(storefront, link.strong)
+            earliest[pair] = min(link.at, earliest.get(pair, link.at))
+    if not earliest:
+        return frozenset()
+    columns = (_L.weak, _L.strong, _L.at)
+    given = rows("said", columns)
+    statement = insert(tables.links).from_select([c.name for c in columns], sa.select(*selected(given, columns)))
+    kept = statement.on_conflict_do_update(
+        index_elements=[_L.weak, _L.strong],
+        set_={"at": statement.excluded.at},
+        where=statement.excluded.at < _L.at,
+    ).returning(_L.weak)
+    values = [(weak, strong, at) for (weak, strong), at in sorted(earliest.items())]
+    found = await connection.execute(kept, columns_of("said", columns, values))
+    return frozenset(found.scalars())
+
+
+async def _repoint(connection: AsyncConnection, nodes: Mapping[UUID, Node], weak: Collection[UUID]) -> frozenset[UUID]:
+    """Lets each identity point where its links now say; returns those whose pointer changed."""
+    if not weak:
+        return frozenset()
+    strong = tables.identities.alias("strong")
+    found = await connection.execute(
+        sa.select(_L.weak, _L.at, strong.c.id, strong.c.kind, strong.c.value)
+        .join(strong, strong.c.id == _L.strong)
+        .where(among(_L.weak, weak))
+    )
+    links: dict[UUID, dict[Link, UUID]] = {id_: {} for id_ in weak}
+    for row in found:
+        link = Link(nodes[row.weak].identity, Identity(IdentityKind(row.kind), row.value), row.at)
+        links[row.weak][link] = row.id
+    turned: dict[UUID, tuple[UUID | None, datetime | None]] = {}
+    for id_, candidates in links.items():
+        held = pointer(candidates)
+        target = (candidates[held], held.at) if held else (None, None)
+        if target != (nodes[id_].points_to, nodes[id_].points_since):
+            turned[id_] = target
+    columns = (_I.id, _I.points_to, _I.points_since)
+    given = rows("turned", columns)
+    await connection.execute(
+        sa.update(tables.identities)
+        .where(_I.id == given.c.id)
+        .values(points_to=given.c.points_to, points_since=given.c.points_since),
+        columns_of("turned", columns, [(id_, *target) for id_, target in sorted(turned.items())]),
+    )
+    return frozenset(turned)
+
+
+async def _resolve(
+    connection: AsyncConnection,
+    own: Collection[UUID],
+    turned: Collection[UUID],
+    fresh: Collection[UUID],
+    namespaces: Namespaces,
+) -> Settled:
+    """Where everything ends now. A fresh identity crosses from nowhere, so that is no crossing; it is just written."""
+    nodes = await _around(connection, own, turned)
+    turned_tree = _pointing_to(nodes, turned)
+
+    def follow(id_: UUID) -> tuple[UUID, datetime] | None:
+        node = nodes.get(id_)
+        if node is None or node.points_to is None or node.points_since is None:
+            return None
+        return node.points_to, node.points_since
+
+    ends: dict[UUID, UUID] = {}
+    for id_ in turned_tree:
+        root = nodes[root_of(id_, follow)]
+        ends[id_] = customer_id(namespaces[root.storefront], root.identity)
+    crossed = [Crossing(id_, nodes[id_].customer, end) for id_, end in ends.items() if end != nodes[id_].customer]
+    await _cross(connection, [c for c in crossed if c.identity in fresh])
+    return Settled(
+        customer_of={id_: ends.get(id_, nodes[id_].customer) for id_ in own},
+        crossings=tuple(sorted((c for c in crossed if c.identity not in fresh), key=lambda c: c.identity)),
+        roots={customer_id(namespaces[node.storefront], node.identity): node for node in nodes.values()},
+    )
+
+
+async def _around(connection: AsyncConnection, own: Collection[UUID], turned: Collection[UUID]) -> dict[UUID, Node]:
+    """The rows of `own`, of all that leads to `turned`, and of all that `turned` leads to."""
+    seeds = sa.select(_I.id).where(among(_I.id, turned))
+    back = seeds.cte("back", recursive=True)
+    back = back.union(sa.select(_I.id).join(back, _I.points_to == back.c.id))
+    forth = sa.select(_I.id, _I.points_to).where(among(_I.id, turned)).cte("forth", recursive=True)
+    forth = forth.union(sa.select(_I.id, _I.points_to).join(forth, _I.id == forth.c.points_to))
+    wanted = among(_I.id, own) | _I.id.in_(sa.select(back.c.id)) | _I.id.in_(sa.select(forth.c.id))
+    found = await connection.execute(sa.select(*_NODE).where(wanted if turned else among(_I.id, own)))
+    return {row.id: _node(row) for row in found}
+
+
+def _pointing_to(nodes: Mapping[UUID, Node], targets: Collection[UUID]) -> set[UUID]:
+    """The targets and every node among `nodes` whose pointers lead to one of them."""
+    reached = {id_ for id_ in targets if id_ in nodes}
+    while more := {id_ for id_, node in nodes.items() if node.points_to in reached and id_ not in reached}:
+        reached |= more
+    return reached
+
+
+async def _cross(connection: AsyncConnection, crossings: Collection[Crossing]) -> None:
+    if not crossings:
+        return
+    columns = (_I.id, _I.customer_id)
+    given = rows("crossed", columns)
+    await connection.execute(
+        sa.update(tables.identities).where(_I.id == given.c.id).values(customer_id=given.c.customer_id),
+        columns_of("crossed", columns, sorted((c.identity, c.after) for c in crossings)),
+    )
+
+
+async def _lock_customers(connection: AsyncConnection, customers: Collection[UUID], roots: Mapping[UUID, Node]) -> None:
+    """Makes the rows that are missing and locks all, in sorted order."""
+    c = tables.customers.c
+    columns = (c.id, c.storefront, c.root)
+    values = [(id_, roots[id_].storefront, roots[id_].id) for id_ in sorted(customers) if id_ in roots]
+    given = rows("rooted", columns)
+    statement = insert(tables.customers).from_select([k.name for k in columns], sa.select(*selected(given, columns)))
+    await connection.execute(statement.on_conflict_do_nothing(), columns_of("rooted", columns, values))
+    await connection.execute(sa.select(c.id).where(among(c.id, customers)).order_by(c.id).with_for_update())
+
+
+def _node(row: Any) -> Node:  # noqa: ANN401  SQLAlchemy's row
+    return Node(
+        row.id,
+        row.storefront,
+        Identity(IdentityKind(row.kind), row.value),
+        row.points_to,
+        row.points_since,
+        row.customer_id,
+    )
