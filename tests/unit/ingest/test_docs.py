@@ -1,0 +1,63 @@
+"""docs/events.md and docs/ingest.md say what the code does."""
+
+import re
+from pathlib import Path
+
+from ingest.dialects.vocabulary import IDS, NUMBERS, OWN, SPEC
+from ingest.limits import Limits
+from ingest.openapi import ERRORS
+from ingest.routes import HOT_ROUTES
+from ingest.settings import PublishSettings
+from services.contracts import events
+from services.contracts.events import Rank, rank_of
+
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+EVENTS = (DOCS / "events.md").read_text(encoding="utf-8")
+INGEST = (DOCS / "ingest.md").read_text(encoding="utf-8")
+
+
+def rows() -> dict[str, list[str]]:
+    """The events' tables: name → the other cells."""
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in EVENTS.splitlines() if line[:2] == "| "]
+    return {first: rest for first, *rest in cells if len(rest) == 3 and first != "event"}
+
+
+def test_every_name_stands_in_the_vocabulary_and_no_other() -> None:
+    assert set(rows()) == {*SPEC, *OWN}
+
+
+def test_every_ranked_name_stands_in_the_vocabulary() -> None:
+    ranked = events._RANK_OF  # noqa: SLF001  the table itself, since `rank_of` can't be asked what it knows
+    assert ranked
+    assert set(ranked) <= set(rows())
+
+
+def test_every_event_s_rank_is_the_one_that_orders_it() -> None:
+    assert {name: cells[2] for name, cells in rows().items()} == {name: rank_of(name).name.lower() for name in rows()}
+
+
+def test_every_rank_stands_with_its_number() -> None:
+    for rank in Rank:
+        assert f"| {rank.name.lower()} | {rank.value} |" in EVENTS
+
+
+def test_every_older_form_stands_beside_its_name() -> None:
+    assert {name: rows()[name][0] for name in SPEC} == {name: ", ".join(older) for name, older in SPEC.items()}
+
+
+def test_the_properties_that_are_put_right_are_named() -> None:
+    section = EVENTS.split("## Properties")[1].split("## Who")[0]
+    numbers, ids = section.split("\nTraits")[0].split("- **Ids.**")
+    assert set(re.findall(r"`(\w+)`", numbers)) >= NUMBERS
+    assert set(re.findall(r"`([a-z_]+)`", ids)) == IDS
+
+
+def test_every_route_error_and_setting_of_ingest_is_described() -> None:
+    for route in HOT_ROUTES:
+        assert route.path in INGEST
+    for status, (_, codes) in ERRORS.items():
+        for code, _ in codes:
+            assert re.search(rf"\| {status} \|[^|]*`{code}`", INGEST), (status, code)
+    for group, fields in (("LIMITS", Limits.model_fields), ("PUBLISH", PublishSettings.model_fields)):
+        for field in fields:
+            assert f"`STAGEPOST_{group}__{field.upper()}`" in INGEST
