@@ -6,6 +6,7 @@ Events that sort after all that was folded are folded onto the state. Late ones,
 first, joins and splits fold the customer's whole history again and publish what that corrects.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from stage_engine.arrivals import Arrival
 from stage_engine.changes import Effect, Moved, Stream, announcements, corrections
 from stage_engine.fold import Folded, Move, fold
 from stage_engine.history import Entry
-from stage_engine.metrics import BROKEN, EVENTS, FOLDS, TRANSITIONS
+from stage_engine.metrics import BROKEN, EVENTS, FOLDS, OTHER_BODIES, TRANSITIONS
 from stage_engine.model.model import Model
 from stage_engine.orders import BOOKED, Order, order_key
 from stage_engine.outbox import post
@@ -53,22 +54,19 @@ async def take_in(
         return
     settled = await settle(connection, arrivals, namespaces, also_lock)
     kept = await store.keep_events(connection, (a.entry for a in arrivals))
-    EVENTS.labels("new").inc(sum(kept.values()))
-    EVENTS.labels("earlier_copy").inc(len(kept) - sum(kept.values()))
-    EVENTS.labels("repeat").inc(len(arrivals) - len(kept))
+    EVENTS.labels("new").inc(len(kept.new))
+    EVENTS.labels("earlier_copy").inc(len(kept.earlier))
+    EVENTS.labels("repeat").inc(len(arrivals) - len(kept.new) - len(kept.earlier))
+    OTHER_BODIES.inc(kept.other_bodies)
 
-    came: dict[UUID, dict[UUID, Entry]] = {}
+    came: dict[UUID, list[Entry]] = defaultdict(list)
+    for (identity, _), entry in kept.new.items():
+        came[settled.customer_of[identity]].append(entry)
     again = {customer for crossing in settled.crossings for customer in (crossing.before, crossing.after)}
-    for entry in (a.entry for a in arrivals):
-        is_new = kept.get((entry.identity, entry.key))
-        if is_new is not None:
-            customer = settled.customer_of[entry.identity]
-            came.setdefault(customer, {})[entry.key] = entry
-            if not is_new:
-                again.add(customer)
+    again |= {settled.customer_of[identity] for identity, _ in kept.earlier}
     customers = await store.customers(connection, {*came, *again})
-    again |= {id_ for id_, entries in came.items() if _must_begin_again(customers[id_], entries.values())}
-    onward = {id_: list(entries.values()) for id_, entries in came.items() if id_ not in again}
+    again |= {id_ for id_, entries in came.items() if _must_begin_again(customers[id_], entries)}
+    onward = {id_: entries for id_, entries in came.items() if id_ not in again}
     again |= await store.with_copies(
         connection, onward, [entry.key for entries in onward.values() for entry in entries]
     )

@@ -5,6 +5,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from services.telemetry import LATENCY_BUCKETS
 
 EVENTS = Counter("stagepost_engine_events_total", "Events read, by what they were: new, repeat, earlier_copy", ["was"])
+OTHER_BODIES = Counter("stagepost_engine_other_bodies_total", "Copies that said something else under a known event id")
 DEAD_LETTERS = Counter("stagepost_engine_dead_letters_total", "Records that could not be understood", ["code"])
 TRANSITIONS = Counter("stagepost_engine_transitions_total", "Moves of instances", ["track", "stage"])
 FOLDS = Counter("stagepost_engine_folds_total", "Customers folded: onward, or again from the beginning", ["way"])

@@ -45,6 +45,18 @@ class Customer:
     broken: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What storing changed, by (identity, event key): new events, and copies that turned out to have come first.
+
+    A repeat is in neither. `other_bodies` counts those that said something else under a known id.
+    """
+
+    new: dict[tuple[UUID, UUID], Entry]
+    earlier: dict[tuple[UUID, UUID], Entry]
+    other_bodies: int
+
+
 async def customers(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, Customer]:
     """The rows, which the caller has locked when it means to write them."""
     found = await connection.execute(sa.select(tables.customers).where(among(_C.id, ids)))
@@ -90,33 +102,37 @@ async def write_customers(connection: AsyncConnection, customers: Sequence[Custo
     )
 
 
-async def keep_events(connection: AsyncConnection, entries: Iterable[Entry]) -> dict[tuple[UUID, UUID], bool]:
-    """Stores events under their identities; of copies under one identity the one received first stays.
-
-    Returns (identity, event key) of those that changed something: True for new ones, False where an earlier copy took
-    the place of a later one. A repeat is not among them.
-    """
+async def keep_events(connection: AsyncConnection, entries: Iterable[Entry]) -> Kept:
+    """Stores events under their identities, whose rows are locked; of copies the one received first stays."""
     first: dict[tuple[UUID, UUID], Entry] = {}
     for entry in entries:
         place = entry.identity, entry.key
         if place not in first or entry.precedence < first[place].precedence:
             first[place] = entry
-    columns = [c for c in _E if c.table is tables.events]
-    given = rows("kept", columns)
-    statement = insert(tables.events).from_select([c.name for c in columns], sa.select(*selected(given, columns)))
-    excluded = statement.excluded
-    earlier = sa.tuple_(excluded.received_at, excluded.body) < sa.tuple_(_E.received_at, _E.body)
-    statement = statement.on_conflict_do_update(
-        index_elements=[_E.identity_id, _E.event_key],
-        set_={c.name: excluded[c.name] for c in columns if not c.primary_key},
-        where=earlier,
+    known = await _known(connection, list(first))
+    kept = Kept(
+        new={place: entry for place, entry in first.items() if place not in known},
+        earlier={place: entry for place, entry in first.items() if place in known and entry.precedence < known[place]},
+        other_bodies=sum(place in known and entry.body != known[place][1] for place, entry in first.items()),
     )
-    is_new: sa.Label[bool] = sa.literal_column("xmax = 0", sa.Boolean).label("is_new")
+    stored = [_event_row(entry) for _, entry in sorted((kept.new | kept.earlier).items())]
+    await _upsert(connection, tables.events, "kept", list(_E), stored)
+    return kept
+
+
+async def _known(
+    connection: AsyncConnection, places: Sequence[tuple[UUID, UUID]]
+) -> dict[tuple[UUID, UUID], tuple[datetime, bytes]]:
+    """The precedence of the copies that are stored already."""
+    columns = (_E.identity_id, _E.event_key)
+    given = rows("given", columns)
     found = await connection.execute(
-        statement.returning(_E.identity_id, _E.event_key, is_new),
-        columns_of("kept", columns, [_event_row(entry) for _, entry in sorted(first.items())]),
+        sa.select(_E.identity_id, _E.event_key, _E.received_at, _E.body).join(
+            given, sa.and_(_E.identity_id == given.c.identity_id, _E.event_key == given.c.event_key)
+        ),
+        columns_of("given", columns, places),
     )
-    return {(row.identity_id, row.event_key): row.is_new for row in found}
+    return {(row.identity_id, row.event_key): (row.received_at, row.body) for row in found}
 
 
 def _event_row(entry: Entry) -> tuple[Any, ...]:
