@@ -13,7 +13,7 @@ def deliverable(address: str) -> str | None:
     if not address.isprintable():
         return None
     try:
-        found = validate_email(address.strip(), check_deliverability=False, globally_deliverable=False)
+        found = validate_email(address.strip(), strict=True, check_deliverability=False, globally_deliverable=False)
     except EmailNotValidError:
         return None
     return found.ascii_email

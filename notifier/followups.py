@@ -96,10 +96,6 @@ def read_follow_ups(source: YamlFile) -> FollowUps:
 def _read(source: YamlFile, name: str) -> FollowUp:
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", name):
         raise source.fault([name], f"`{name}` can't name a follow-up; use a-z, 0-9 and -, as in `abandoned-cart`")
-    source.mapping([name])
-    for part, shape in (("when", _When), ("until", _Until)):
-        if source.data[name].get(part) is not None:
-            source.read([name, part], shape)  # so that a fault inside names the keys that are known inside
     written = source.read([name], _Written)
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", written.template):
         raise source.fault(

@@ -1,0 +1,77 @@
+"""Builders: a test says what matters to it, the rest is a cart that was abandoned at noon."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid5
+
+from notifier.followups import Entered, FollowUp, Left, OncePer, Purpose
+from services.contracts.changes import Cause, StageChanged, StageRetracted, Subject, Transition
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+_SPACE = UUID(int=1)
+
+
+def uid(name: str) -> UUID:
+    return uuid5(_SPACE, name)
+
+
+ABANDONED_CART = FollowUp(
+    name="abandoned-cart",
+    track="cart",
+    entered="abandoned",
+    until=Left(stage="abandoned"),
+    purpose=Purpose.MARKETING,
+    template="abandoned-cart",
+    wait=timedelta(0),
+    max_age=timedelta(hours=24),
+    once_per=OncePer.INSTANCE,
+    resend_unknown=False,
+)
+THANK_YOU = FollowUp(
+    name="thank-you",
+    track="order",
+    entered="placed",
+    until=Entered(stages=frozenset({"cancelled"})),
+    purpose=Purpose.TRANSACTIONAL,
+    template="thank-you",
+    wait=timedelta(0),
+    max_age=timedelta(hours=24),
+    once_per=OncePer.INSTANCE,
+    resend_unknown=True,
+)
+FOLLOW_UPS = {follow_up.name: follow_up for follow_up in (ABANDONED_CART, THANK_YOU)}
+
+
+def transition(
+    to_stage: str, *, cause: str = "e1", instance: str = "cart-1", track: str = "cart", minutes: int = 0
+) -> Transition:
+    return Transition(
+        id=uid(f"{instance} {to_stage} {cause}"),
+        instance=uid(instance),
+        track=track,
+        key=instance,
+        from_stage=None,
+        to_stage=to_stage,
+        at=NOON + timedelta(minutes=minutes),
+        rule="r",
+        cause=Cause(identity=uid("identity"), event_id=cause),
+        reason="because",
+    )
+
+
+def changed(
+    sequence: int, move: Transition, *, customer: str = "ada", replay: bool = False, subject: Subject | None = None
+) -> StageChanged:
+    return StageChanged(
+        storefront="main-shop",
+        customer_id=uid(customer),
+        sequence=sequence,
+        transition=move,
+        subject=subject or Subject(),
+        replay=replay,
+    )
+
+
+def retracted(sequence: int, move: Transition, stage: str | None, *, customer: str = "ada") -> StageRetracted:
+    return StageRetracted(
+        storefront="main-shop", customer_id=uid(customer), sequence=sequence, transition=move, stage=stage
+    )
