@@ -1,0 +1,83 @@
+"""The order in which the shop's model lists its stages, and how many stand in each."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from console.queries import StageCount
+from services.shop import Shop, plain
+
+LIFECYCLE: Final = "lifecycle"
+
+PRESETS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
+    "seven-stage": {
+        LIFECYCLE: (
+            "awareness",
+            "interest",
+            "consideration",
+            "purchase",
+            "post_purchase",
+            "retention",
+            "advocacy",
+            "at_risk",
+            "churned",
+        ),
+        "cart": ("active", "abandoned", "ordered"),
+        "order": ("placed", "shipped", "delivered", "refunded", "cancelled"),
+    }
+}
+"""The stage engine's presets, of which the console needs the order only. A test holds them against each other."""
+
+Order = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """`share` is in percent of the strip's largest."""
+
+    stage: str
+    count: int
+    share: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strip:
+    track: str
+    counted: str
+    bars: list[Bar]
+
+
+def order_of(shop: Shop) -> Order:
+    """Tracks and their stages as `lifecycle.yaml` and the preset under it list them. Raises ShopError for no YAML."""
+    written = plain(shop.file("lifecycle.yaml").mapping())
+    order = {track: list(stages) for track, stages in PRESETS.get(str(written.get("extends")), {}).items()}
+    for track, said in written.get("tracks", {}).items():
+        known = order.setdefault(track, [])
+        known.extend(stage for stage in said.get("stages", {}) if stage not in known)
+    return order
+
+
+def strips(order: Order, storefront: str, counts: Iterable[StageCount]) -> list[Strip]:
+    """One for each track, the lifecycle first; a stage that the model no longer has comes last while it is peopled."""
+    found = {(c.track, c.stage): c for c in counts if c.storefront == storefront}
+    tracks = sorted({*order, *(track for track, _ in found)}, key=lambda track: (track != LIFECYCLE, track))
+    return [_strip(track, order.get(track, ()), found) for track in tracks]
+
+
+def _strip(track: str, listed: Sequence[str], found: Mapping[tuple[str, str], StageCount]) -> Strip:
+    left = sorted(stage for of, stage in found if of == track and stage not in listed)
+    numbers = {
+        stage: (row.customers if track == LIFECYCLE else row.instances) if (row := found.get((track, stage))) else 0
+        for stage in (*listed, *left)
+    }
+    most = max(numbers.values(), default=0) or 1
+    return Strip(
+        track=track,
+        counted="customers" if track == LIFECYCLE else f"{track}s",
+        bars=[Bar(stage=stage, count=count, share=_percent(count, most)) for stage, count in numbers.items()],
+    )
+
+
+def _percent(count: int, most: int) -> int:
+    """At least 1 for anybody at all: a bar that can't be seen says nobody is there."""
+    return max(1, round(100 * count / most)) if count else 0
