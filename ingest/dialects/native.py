@@ -7,10 +7,9 @@ from typing import Any
 import msgspec
 
 from ingest.dialects.canonical import EARLIEST, Given, Said, as_moment, as_text, canonical_event
-from ingest.dialects.reading import UNREADABLE, Body, Call, Refusal, not_json
+from ingest.dialects.reading import UNREADABLE, Body, Call, Refusal, bad_body, not_json
 from services.contracts.events import Event
 from services.contracts.identity import Who
-from services.errors import BadRequest
 
 
 class NativeEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,7 +41,7 @@ def open_body(raw: bytes) -> Body:
     try:
         return Body(items=_list.decode(raw), single=False, read=read_event)
     except UNREADABLE as error:
-        raise BadRequest(not_json(error, raw), code="malformed") from None
+        raise bad_body(error, raw) from None
 
 
 def read_event(raw: bytes, call: Call) -> Event | Refusal:

@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 
 from services.contracts.events import Event, SaidBy
+from services.errors import BadRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,12 @@ class Body:
     """The write key that stands in the body itself."""
     shared: bytes = b""
     """What the batch says once for all items (Segment's batch-level context): it counts towards each one's size."""
+
+
+def bad_body(error: Exception, raw: bytes) -> BadRequest:
+    """For a body that can't even be taken apart into its items."""
+    code = "invalid" if isinstance(error, msgspec.ValidationError) else "malformed"
+    return BadRequest(not_json(error, raw), code=code)
 
 
 def not_json(error: Exception, raw: bytes) -> str:

@@ -7,10 +7,9 @@ from typing import Any, Final
 import msgspec
 
 from ingest.dialects.canonical import EARLIEST, Given, Said, as_moment, as_text, canonical_event
-from ingest.dialects.reading import UNREADABLE, Body, Call, Refusal, not_json
+from ingest.dialects.reading import UNREADABLE, Body, Call, Refusal, bad_body, not_json
 from services.contracts.events import Event, Name
 from services.contracts.identity import Who
-from services.errors import BadRequest
 
 TYPES: Final = ("track", "identify", "page", "screen", "group", "alias")
 CLOCK_TOLERANCE: Final = timedelta(seconds=60)
@@ -70,7 +69,7 @@ def open_single(raw: bytes, *, kind: str) -> Body:
     try:
         key = as_text(_keyed.decode(raw).write_key)
     except UNREADABLE as error:
-        raise BadRequest(not_json(error, raw), code="malformed") from None
+        raise bad_body(error, raw) from None
     return Body(items=(raw,), single=True, key=key, read=partial(read_item, kind=kind, shared={}, batch_sent_at=None))
 
 
@@ -81,7 +80,7 @@ def open_batch(raw: bytes) -> Body:
         context = bytes(body.context)
         shared = _context.decode(context)
     except UNREADABLE as error:
-        raise BadRequest(not_json(error, raw), code="malformed") from None
+        raise bad_body(error, raw) from None
     return Body(
         items=body.batch,
         single=False,

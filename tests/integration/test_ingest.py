@@ -9,7 +9,8 @@ import shutil
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import uuid4
@@ -206,6 +207,19 @@ class Shop:
         while not until.is_set():
             if await self.try_once(f"e{number}"):
                 number += 1
+            else:
+                await asyncio.sleep(0.05)  # as clients do; else they'd keep from the processor who is to come back
+
+
+@asynccontextmanager
+async def open_shops(*shops: Shop) -> AsyncIterator[None]:
+    done = asyncio.Event()
+    sending = [asyncio.create_task(shop.run(done)) for shop in shops]
+    try:
+        yield
+    finally:
+        done.set()
+        await asyncio.gather(*sending)
 
 
 async def nothing_is_lost(ground: Stack, shop: Shop) -> bool:
@@ -215,8 +229,7 @@ async def nothing_is_lost(ground: Stack, shop: Shop) -> bool:
 async def test_without_kafka_calls_are_told_to_come_again_and_nothing_acknowledged_is_lost(
     ground: Stack, http: httpx.AsyncClient, url: str, key: dict[str, str], eventually: Eventually
 ) -> None:
-    shop, done = Shop(http, url, key), asyncio.Event()
-    sending = asyncio.create_task(shop.run(done))
+    shop = Shop(http, url, key)
 
     async def some_more_are_acknowledged(since: int) -> bool:
         return len(shop.acknowledged) > since + 5
@@ -224,13 +237,12 @@ async def test_without_kafka_calls_are_told_to_come_again_and_nothing_acknowledg
     async def one_was_refused() -> bool:
         return bool(shop.refusals)
 
-    await eventually(lambda: some_more_are_acknowledged(0))
-    ground.kill("kafka")
-    await eventually(one_was_refused)
-    before = len(shop.acknowledged)
-    await eventually(lambda: some_more_are_acknowledged(before), within=90)
-    done.set()
-    await sending
+    async with open_shops(shop):
+        await eventually(lambda: some_more_are_acknowledged(0))
+        ground.kill("kafka")
+        await eventually(one_was_refused)
+        before = len(shop.acknowledged)
+        await eventually(lambda: some_more_are_acknowledged(before), within=90)
     assert {answer.status_code for answer in shop.refusals} == {503}
     assert {answer.json()["code"] for answer in shop.refusals} <= {"unavailable", "outcome_unknown"}
     assert all(int(answer.headers["retry-after"]) > 0 for answer in shop.refusals)
@@ -259,18 +271,15 @@ async def test_kill_9_of_ingest_loses_nothing_that_was_acknowledged(
     ground: Stack, http: httpx.AsyncClient, url: str, key: dict[str, str], eventually: Eventually
 ) -> None:
     shops = [Shop(http, url, key) for _ in range(8)]
-    done = asyncio.Event()
-    sending = [asyncio.create_task(shop.run(done)) for shop in shops]
 
     async def all_go_on(since: list[int]) -> bool:
         return all(len(shop.acknowledged) > count + 3 for shop, count in zip(shops, since, strict=True))
 
-    await eventually(lambda: all_go_on([0] * 8))
-    ground.kill("ingest")
-    before = [len(shop.acknowledged) for shop in shops]
-    await eventually(lambda: all_go_on(before), within=60)
-    done.set()
-    await asyncio.gather(*sending)
+    async with open_shops(*shops):
+        await eventually(lambda: all_go_on([0] * 8))
+        ground.kill("ingest")
+        before = [len(shop.acknowledged) for shop in shops]
+        await eventually(lambda: all_go_on(before), within=60)
     assert sum(shop.unanswered for shop in shops) > 0
     for shop in shops:
         assert await nothing_is_lost(ground, shop)

@@ -118,10 +118,21 @@ def test_items_that_are_no_objects_are_rejected_one_by_one(codes: Callable[..., 
     assert codes({"batch": [1, "x", None, [], TRACK]}, "batch") == [(i, "invalid") for i in range(4)]
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"batch": {}}', b'{"batch": [1,}', b"webhook_id=7"])
-def test_a_body_without_a_batch_is_refused(take: Callable[..., Decision], body: bytes) -> None:
-    with pytest.raises(BadRequest):
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "malformed"),
+        (b"webhook_id=7", "malformed"),
+        (b'{"batch": [1,}', "malformed"),
+        (b"[]", "invalid"),
+        (b"{}", "invalid"),
+        (b'{"batch": {}}', "invalid"),
+    ],
+)
+def test_a_body_without_a_batch_is_refused(take: Callable[..., Decision], body: bytes, code: str) -> None:
+    with pytest.raises(BadRequest) as refused:
         take(body, "batch")
+    assert refused.value.code == code
 
 
 def test_the_path_names_the_type_of_a_single_call(event: Callable[..., Event]) -> None:
