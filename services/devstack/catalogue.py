@@ -26,19 +26,18 @@ class Need(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One of Stagepost's own processes: its name, its command, the port it has where that is free."""
+    """One of Stagepost's own processes: its name, which is its module too, and the port it has where that is free."""
 
     name: str
-    command: str
     port: int
     needs: frozenset[Need]
 
 
 SERVICES: Final = (
-    Service("ingest", "ingest", 8080, frozenset({Need.KAFKA, Need.WRITE_KEYS, Need.OPERATOR_KEY})),
-    Service("stage_engine", "stage-engine", 8081, frozenset({Need.KAFKA, Need.POSTGRES, Need.OPERATOR_KEY})),
-    Service("notifier", "notifier", 8082, frozenset({Need.KAFKA, Need.POSTGRES, Need.SMTP, Need.OPERATOR_KEY})),
-    Service("console", "console", 8083, frozenset({Need.KAFKA, Need.POSTGRES, Need.OPERATOR_KEY})),
+    Service("ingest", 8080, frozenset({Need.KAFKA, Need.WRITE_KEYS, Need.OPERATOR_KEY})),
+    Service("stage_engine", 8081, frozenset({Need.KAFKA, Need.POSTGRES, Need.OPERATOR_KEY})),
+    Service("notifier", 8082, frozenset({Need.KAFKA, Need.POSTGRES, Need.SMTP, Need.OPERATOR_KEY})),
+    Service("console", 8083, frozenset({Need.KAFKA, Need.POSTGRES, Need.OPERATOR_KEY})),
 )
 PARTS: Final = ("postgres", "kafka", "mailbox", *(service.name for service in SERVICES))
 USUAL_PORTS: Final = {service.name: service.port for service in SERVICES} | {"mailbox": 8025, "smtp": 1025}
@@ -60,7 +59,7 @@ class Surroundings:
     def program(self, service: Service) -> Program:
         return self._stagepost(
             service.name,
-            service.command,
+            service.name,
             layer=Layer.SERVICE,
             env={"STAGEPOST_SHOP": str(self.shop), **self.environment(*service.needs)},
             ports=(service.name,),
@@ -69,7 +68,7 @@ class Surroundings:
     def mailbox(self) -> Program:
         return self._stagepost(
             "mailbox",
-            "mailbox",
+            "services.devstack.mailbox",
             layer=Layer.MAILBOX,
             env={
                 "STAGEPOST_MAILBOX__SMTP_PORT": str(self.ports["smtp"]),
@@ -80,7 +79,7 @@ class Surroundings:
 
     def migration(self) -> Program:
         return self._stagepost(
-            "migrate", "migrate", layer=Layer.SERVICE, env=self.environment(Need.KAFKA, Need.POSTGRES), ports=()
+            "migrate", "services", "migrate", layer=Layer.SERVICE, env=self.environment(Need.KAFKA, Need.POSTGRES)
         )
 
     def environment(self, *needs: Need) -> dict[str, str]:
@@ -101,7 +100,7 @@ class Surroundings:
         return env
 
     def _stagepost(
-        self, name: str, command: str, *, layer: Layer, env: dict[str, str], ports: tuple[str, ...]
+        self, name: str, *module: str, layer: Layer, env: dict[str, str], ports: tuple[str, ...] = ()
     ) -> Program:
         url = f"http://{LOOPBACK}:{self.ports.get(name, 0)}"
         folder = self.home.path / name
@@ -109,7 +108,7 @@ class Surroundings:
         return Program(
             name=name,
             layer=layer,
-            command=[sys.executable, "-m", "services", command],
+            command=[sys.executable, "-m", *module],
             env={
                 "STAGEPOST_HTTP__HOST": LOOPBACK,
                 "STAGEPOST_HTTP__PORT": str(self.ports.get(name, 0)),

@@ -21,7 +21,6 @@ def main() -> None:
     run = read_run(home)
     if run is not None and run.mark == mark:
         stop_children(run)
-        home.run_file.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

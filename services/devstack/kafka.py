@@ -81,6 +81,8 @@ class Kafka:
             str(_java()),
             HEAP,
             "-XX:+ExitOnOutOfMemoryError",
+            "--enable-native-access=ALL-UNNAMED",  # what Kafka does and the JVM would warn of
+            "--sun-misc-unsafe-memory-access=allow",
             "-Djava.awt.headless=true",
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
             "-Dorg.slf4j.simpleLogger.showDateTime=true",

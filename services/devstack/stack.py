@@ -96,13 +96,15 @@ class Stack:
             for port in PORTS_OF.get(part, (part,)) if part in parts else ():
                 self._ports.claim(port)
         write_json(self._home.ports_file, {**read_json(self._home.ports_file), **self._ports.chosen})
-        postgres = await in_thread(lambda: Postgres.prepare(self._home, self._ports["postgres"]))
+        postgres = None
+        if "postgres" in parts:
+            postgres = await in_thread(lambda: Postgres.prepare(self._home, self._ports["postgres"]))
         places = self._surroundings(postgres)
         endpoints = self._endpoints(places, postgres)
         write_json(self._home.endpoints_file, endpoints)
         self._supervisor.begin()
         async with asyncio.TaskGroup() as group:
-            if "postgres" in parts:
+            if postgres is not None:
                 group.create_task(self._start_postgres(postgres))
             if "kafka" in parts:
                 group.create_task(self._start_kafka())
@@ -149,9 +151,9 @@ class Stack:
         ):
             await self._supervisor.start(program)
 
-    def _surroundings(self, postgres: Postgres) -> Surroundings:
+    def _surroundings(self, postgres: Postgres | None) -> Surroundings:
         dsn_file = self._home.keys / "postgres-dsn"
-        write_private(dsn_file, postgres.dsn)
+        write_private(dsn_file, postgres.dsn if postgres else "")
         return Surroundings(
             home=self._home,
             shop=self._options.shop,
@@ -161,12 +163,12 @@ class Stack:
             dsn_file=dsn_file,
         )
 
-    def _endpoints(self, places: Surroundings, postgres: Postgres) -> dict[str, str]:
+    def _endpoints(self, places: Surroundings, postgres: Postgres | None) -> dict[str, str]:
         keys, ports = self._keys, self._ports.chosen
         every = {name: f"http://{LOOPBACK}:{ports[name]}" for name in HTTP if name in ports} | {
             "smtp": f"{LOOPBACK}:{ports.get('smtp')}",
             "kafka": places.kafka,
-            "postgres": postgres.dsn,
+            "postgres": postgres.dsn if postgres else "",
         }
         found = {name: where for name, where in every.items() if name in ports} | {
             "storefront": keys.storefront,

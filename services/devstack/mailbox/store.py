@@ -134,7 +134,7 @@ def _body(message: EmailMessage, kind: str) -> str:
     if part is None:
         return ""
     content: str = part.get_content()
-    return content
+    return content.replace("\r\n", "\n")  # SMTP's line ends mean nothing any more
 
 
 def _rfc3339(moment: datetime) -> str:
