@@ -93,8 +93,10 @@ class Intake:
         engine: AsyncEngine,
         follow_ups: FollowUps,
         clock: Callable[[], datetime],
+        topic: str = STAGE_CHANGES,
     ) -> None:
         self._feed = feed
+        self._topic = topic
         self._offsets = offsets
         self._engine = engine
         self._follow_ups = follow_ups
@@ -124,7 +126,7 @@ class Intake:
 
     async def _take(self, stretches: Sequence[Stretch]) -> None:
         if not self._seeded:
-            ends = await self._feed.ends(STAGE_CHANGES)
+            ends = await self._feed.ends(self._topic)
             async with transaction(self._engine) as connection:
                 await store.seed_partitions(connection, [partition.partition for partition in ends])
             self._seeded = True
@@ -132,39 +134,45 @@ class Intake:
         batch = read((record for stretch in stretches for record in stretch.records), now)
         async with transaction(self._engine) as connection:
             await self._offsets.advance(connection, stretches)
-            await self._apply(connection, batch, now)
+            await take_in(connection, batch, self._follow_ups, now)
         await self._feed.report(stretches)
         for stretch in stretches:
             behind = now.timestamp() - stretch.records[-1].timestamp / 1000
             INTAKE_LAG.labels(str(stretch.partition.partition)).set(max(behind, 0.0))
 
-    async def _apply(self, connection: AsyncConnection, batch: Batch, now: datetime) -> None:
-        if batch.changes:
-            customers, instances = await _hold(connection, batch.changes)
-            touched, updated = _advance(batch.changes, customers, instances)
-            await store.save_customers(connection, list(customers.values()))
-            await self._plan(connection, [instances[i] for i in touched], customers, now)
-            if updated:
-                await store.reconsider(connection, updated, now)
-        if batch.known_until:
-            await store.save_known_until(connection, batch.known_until)
-        if batch.dead:
-            await store.keep_dead_letters(connection, batch.dead)
 
-    async def _plan(
-        self, connection: AsyncConnection, touched: list[Instance], customers: dict[UUID, Customer], now: datetime
-    ) -> None:
-        if not touched:
-            return
-        await store.save_instances(connection, touched)
-        wanted = [
-            message
-            for instance in touched
-            for message in plan(instance, customers[instance.customer_id].storefront, self._follow_ups)
-        ]
-        planned = {instance.instance for instance in touched}
-        rows = await store.load_rows(connection, planned, wanted)
-        await store.write_changes(connection, reconcile(planned, wanted, rows, now), now)
+async def take_in(connection: AsyncConnection, batch: Batch, follow_ups: FollowUps, now: datetime) -> None:
+    """All that a batch changes: what is held of its customers, and the messages that are planned because of it."""
+    if batch.changes:
+        customers, instances = await _hold(connection, batch.changes)
+        touched, updated = _advance(batch.changes, customers, instances)
+        await store.save_customers(connection, list(customers.values()))
+        if touched:
+            await _plan(connection, [instances[i] for i in touched], customers, follow_ups, now)
+        if updated:
+            await store.reconsider(connection, updated, now)
+    if batch.known_until:
+        await store.save_known_until(connection, batch.known_until)
+    if batch.dead:
+        await store.keep_dead_letters(connection, batch.dead)
+
+
+async def _plan(
+    connection: AsyncConnection,
+    touched: list[Instance],
+    customers: dict[UUID, Customer],
+    follow_ups: FollowUps,
+    now: datetime,
+) -> None:
+    await store.save_instances(connection, touched)
+    wanted = [
+        message
+        for instance in touched
+        for message in plan(instance, customers[instance.customer_id].storefront, follow_ups)
+    ]
+    planned = {instance.instance for instance in touched}
+    stored = await store.load_rows(connection, planned, wanted)
+    await store.write_changes(connection, reconcile(planned, wanted, stored, now), now)
 
 
 async def _hold(

@@ -242,6 +242,7 @@ class EmailChannel:
         )
         try:
             await client.connect()
+            await client.ehlo()  # connecting greets only where TLS or a login needs it
         except (aiosmtplib.SMTPException, OSError) as error:
             client.close()
             self._rest_until = self._clock() + REST

@@ -1,0 +1,414 @@
+"""From a change to a mail, on a real Postgres and a real SMTP server: what goes out, what does not, and never twice."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from email import message_from_bytes
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from notifier import reads, store
+from notifier.channels.email import EmailChannel
+from notifier.guard import Reason, Send
+from notifier.intake import Batch, take_in
+from notifier.outcomes import Delivered
+from notifier.queue import CLAIM_LEASE, Claimed, Mark, Queue
+from notifier.render import Renderer
+from notifier.settings import SmtpSettings
+from notifier.tables import Status, messages, metadata
+from notifier.worker import SWEEP_EVERY, Worker
+from services.contracts.changes import Address, CustomerChange, CustomerUpdated, Profile, Subject, Transition
+from services.contracts.events import SaidBy
+from services.postgres import transaction
+from services.shop import Sender, Shop, Storefront
+from tests.integration.notifier_world import Answering, Clock, database, smtp_server
+from tests.unit.notifier.builders import FOLLOW_UPS, NOON, changed, retracted, transition, uid
+
+SHOP = Shop(
+    directory=Path("nowhere"),
+    storefronts={
+        "main-shop": Storefront(
+            name="Fern & Fable",
+            url="https://shop.example",
+            currency="EUR",
+            timezone="Europe/Berlin",
+            sender=Sender(name="Fern & Fable", email="hello@shop.example"),
+            assume_consent=True,
+        )
+    },
+)
+LEASE = timedelta(minutes=2)
+ABANDONED = transition("abandoned")
+PLACED = transition("placed", track="order", instance="order-1", cause="o1")
+
+
+@pytest.fixture(scope="session")
+async def own_database(stack: dict[str, str]) -> AsyncIterator[AsyncEngine]:
+    async with database(stack["postgres"]) as engine:
+        yield engine
+
+
+@dataclass
+class World:
+    engine: AsyncEngine
+    server: Answering
+    clock: Clock = field(default_factory=lambda: Clock(NOON))
+    sequences: dict[UUID, int] = field(default_factory=dict)
+    channels: list[EmailChannel] = field(default_factory=list)
+
+    def worker(self, *, port: int | None = None) -> Worker:
+        smtp = SmtpSettings(
+            host="127.0.0.1", port=port or self.server.port, security="none", timeout=timedelta(seconds=2)
+        )
+        self.channels.append(EmailChannel(smtp, self.clock))
+        queue = Queue(self.engine, sending_lease=LEASE)
+        return Worker(queue, self.channels[-1], Renderer(SHOP.directory), SHOP, FOLLOW_UPS, self.clock)
+
+    async def take(self, *changes: CustomerChange, partitions: int = 6, stale: bool = False) -> None:
+        heard = {} if stale else dict.fromkeys(range(partitions), self.clock.now)
+        async with transaction(self.engine) as connection:
+            await take_in(connection, Batch(changes=list(changes), known_until=heard), FOLLOW_UPS, self.clock.now)
+
+    def next(self, customer: str = "ada") -> int:
+        self.sequences[uid(customer)] = self.sequences.get(uid(customer), 0) + 1
+        return self.sequences[uid(customer)]
+
+    async def move(self, move: Transition, customer: str = "ada", **more: Any) -> None:  # noqa: ANN401  any of `changed`'s
+        await self.take(changed(self.next(customer), move, customer=customer, **more))
+
+    async def know(
+        self,
+        address: str | None = "ada@mail.example",
+        *,
+        customer: str = "ada",
+        said_by: SaidBy = SaidBy.SERVER,
+        consent: dict[str, bool] | None = None,
+        hold: str | None = None,
+    ) -> None:
+        addresses = {"email": Address(value=address, said_by=said_by)} if address else {}
+        await self.take(
+            CustomerUpdated(
+                storefront="main-shop",
+                customer_id=uid(customer),
+                sequence=self.next(customer),
+                profile=Profile(addresses=addresses, consent=consent or {}),
+                hold=hold,
+            )
+        )
+
+    async def pass_by(self, time: timedelta) -> None:
+        """Time in which the engine says every second that all is known."""
+        self.clock.pass_by(time)
+        await self.take()
+
+    async def rows(self) -> list[tuple[str, str | None]]:
+        async with self.engine.connect() as connection:
+            found = await connection.execute(
+                sa.select(messages.c.status, messages.c.reason).order_by(messages.c.created_at, messages.c.id)
+            )
+            return [(row.status, row.reason) for row in found]
+
+    @property
+    def ids(self) -> list[str]:
+        """Message-IDs of what arrived."""
+        return [message_from_bytes(bytes(mail.original_content or b""))["Message-ID"] for mail in self.server.taken]
+
+
+@pytest.fixture
+async def world(own_database: AsyncEngine) -> AsyncIterator[World]:
+    async with transaction(own_database) as connection:
+        for table in metadata.sorted_tables:
+            await connection.execute(sa.delete(table))
+        await store.seed_partitions(connection, range(6))
+    async with smtp_server() as server:
+        world = World(own_database, server)
+        yield world
+        for channel in world.channels:
+            await channel.close()
+
+
+async def drained(worker: Worker) -> None:
+    while await worker.step():
+        pass
+
+
+async def test_an_abandoned_cart_is_mailed_once(world: World) -> None:
+    await world.know()
+    subject = Subject(items=[{"name": "Mug", "quantity": 2, "price": "18.50"}], value="37.00")
+    await world.move(ABANDONED, subject=subject)
+    worker = world.worker()
+    await drained(worker)
+    await world.pass_by(timedelta(hours=1))
+    await drained(worker)
+    assert await world.rows() == [(Status.SENT, None)]
+    (mail,) = world.server.taken
+    assert mail.rcpt_tos == ["ada@mail.example"]
+    assert b"37.00" in bytes(mail.original_content or b"")
+
+
+async def test_an_order_while_the_reminder_waits_cancels_it(world: World) -> None:
+    await world.know()
+    await world.move(ABANDONED)
+    await world.move(transition("ordered", cause="order", minutes=1))
+    await drained(world.worker())
+    assert await world.rows() == [(Status.CANCELLED, None)]
+    assert world.server.taken == []
+
+
+async def test_an_order_while_the_reminder_is_claimed_stops_it_at_the_mark(world: World) -> None:
+    await world.know()
+    await world.move(ABANDONED)
+    queue = Queue(world.engine, sending_lease=LEASE)
+    (claimed,) = await queue.claim(10, world.clock.now)
+    await world.move(transition("ordered", cause="order", minutes=1))
+    assert await queue.mark_sending([mark(claimed)], world.clock.now) == {}
+    assert await world.rows() == [(Status.CANCELLED, None)]
+
+
+async def test_whatever_happens_to_the_customer_after_the_guard_looked_is_looked_at_again(world: World) -> None:
+    await world.know()
+    await world.move(ABANDONED)
+    queue = Queue(world.engine, sending_lease=LEASE)
+    (claimed,) = await queue.claim(10, world.clock.now)
+    await world.know(consent={"email": False})
+    assert await queue.mark_sending([mark(claimed)], world.clock.now) == {}
+    await world.pass_by(CLAIM_LEASE * 2)
+    await drained(world.worker())
+    assert await world.rows() == [(Status.WITHHELD, Reason.CONSENT_WITHDRAWN)]
+    assert world.server.taken == []
+
+
+def mark(claimed: Claimed) -> Mark:
+    return Mark(claimed=claimed, send=Send(address="ada@mail.example", claim=False))
+
+
+async def test_marketing_that_was_being_sent_when_its_process_died_is_unknown_and_not_sent_again(world: World) -> None:
+    await world.know()
+    await world.move(ABANDONED)
+    died = Queue(world.engine, sending_lease=LEASE)
+    (claimed,) = await died.claim(10, world.clock.now)
+    assert await died.mark_sending([mark(claimed)], world.clock.now)
+    await drained(world.worker())
+    assert await world.rows() == [(Status.SENDING, None)], "its lease still runs"
+    await world.pass_by(LEASE * 2)
+    await drained(world.worker())
+    assert await world.rows() == [(Status.UNKNOWN, None)]
+    await world.take(retracted(world.next(), ABANDONED, None))
+    await world.move(ABANDONED)
+    await drained(world.worker())
+    assert await world.rows() == [(Status.UNKNOWN, None)]
+    assert world.server.taken == []
+
+
+async def test_a_thank_you_of_unknown_outcome_is_sent_once_more_under_the_same_message_id(world: World) -> None:
+    await world.know()
+    await world.move(PLACED)
+    world.server.drop_at = "DATA"
+    worker = world.worker()
+    for _ in range(4):
+        await drained(worker)
+        await world.pass_by(timedelta(minutes=5))
+    assert await world.rows() == [(Status.UNKNOWN, None)]
+    assert len(world.ids) == 2
+    assert len(set(world.ids)) == 1
+
+
+async def test_an_order_after_the_unknown_mail_that_is_to_be_sent_again_leaves_it_unknown(world: World) -> None:
+    await world.know()
+    await world.move(PLACED)
+    world.server.drop_at = "DATA"
+    worker = world.worker()
+    await drained(worker)
+    assert await world.rows() == [(Status.RETRY, None)]
+    await world.move(transition("cancelled", track="order", instance="order-1", cause="o2", minutes=1))
+    await world.pass_by(timedelta(minutes=5))
+    await drained(worker)
+    assert await world.rows() == [(Status.UNKNOWN, Reason.VOID)]
+    assert len(world.ids) == 1
+
+
+async def test_a_refused_mail_is_tried_again_under_the_same_message_id_and_date(world: World) -> None:
+    await world.know()
+    await world.move(ABANDONED)
+    world.server.at["DATA"] = "451 later"
+    worker = world.worker()
+    await drained(worker)
+    assert await world.rows() == [(Status.RETRY, None)]
+    world.server.at.clear()
+    await drained(worker)
+    assert world.ids == [], "not before its pause is over"
+    await world.pass_by(timedelta(minutes=1))
+    await drained(worker)
+    assert await world.rows() == [(Status.SENT, None)]
+    (found,) = (await reads.latest(world.engine, None, 10)).messages
+    assert (found.attempts, found.maybe_twice, found.address) == (2, False, "a…@mail.example")
+
+
+async def test_an_order_between_two_attempts_ends_the_reminder(world: World) -> None:
+    await world.know()
+    await world.move(ABANDONED)
+    world.server.at["RCPT"] = "450 busy"
+    worker = world.worker()
+    await drained(worker)
+    await world.move(transition("ordered", cause="order", minutes=1))
+    world.server.at.clear()
+    await world.pass_by(timedelta(hours=1))
+    await drained(worker)
+    assert await world.rows() == [(Status.CANCELLED, None)]
+    assert world.server.taken == []
+
+
+async def test_a_lasting_refusal_is_dead(world: World) -> None:
+    await world.know()
+    await world.move(ABANDONED)
+    world.server.at["RCPT"] = "550 <ada@mail.example> is unknown"
+    await drained(world.worker())
+    (found,) = (await reads.of_customer(world.engine, uid("ada"), 10)).messages
+    assert (found.status, found.answer) == (Status.DEAD, "550 <a…@mail.example> is unknown")
+
+
+async def test_while_the_server_is_away_messages_wait_and_lose_no_attempt(world: World) -> None:
+    await world.know()
+    await world.move(ABANDONED)
+    async with smtp_server() as gone:
+        port = gone.port
+    away = world.worker(port=port)
+    await drained(away)
+    await world.pass_by(timedelta(minutes=10))
+    await drained(away)
+    assert await world.rows() == [(Status.PENDING, None)]
+    await drained(world.worker())
+    assert await world.rows() == [(Status.SENT, None)]
+
+
+async def test_nothing_goes_out_while_one_partition_is_behind(world: World) -> None:
+    await world.know()
+    await world.take(changed(world.next(), ABANDONED), stale=True)
+    world.clock.pass_by(timedelta(seconds=61))
+    await world.take(partitions=5)
+    worker = world.worker()
+    assert not await worker.step()
+    await world.take()
+    await drained(worker)
+    assert await world.rows() == [(Status.SENT, None)]
+
+
+async def test_an_order_that_lay_unread_while_nothing_was_fresh_still_stops_the_reminder(world: World) -> None:
+    await world.know()
+    await world.move(ABANDONED)
+    world.clock.pass_by(timedelta(minutes=5))
+    worker = world.worker()
+    assert not await worker.step()
+    await world.move(transition("ordered", cause="order", minutes=1))
+    await drained(worker)
+    assert world.server.taken == []
+
+
+async def test_without_an_address_it_waits_for_one_within_its_max_age(world: World) -> None:
+    await world.move(ABANDONED)
+    worker = world.worker()
+    await drained(worker)
+    assert await world.rows() == [(Status.WITHHELD, Reason.NO_ADDRESS)]
+    await world.pass_by(timedelta(hours=3))
+    await world.know()
+    await drained(worker)
+    assert await world.rows() == [(Status.SENT, None)]
+
+
+async def test_an_address_that_comes_after_max_age_gets_nothing(world: World) -> None:
+    await world.move(ABANDONED)
+    worker = world.worker()
+    await drained(worker)
+    await world.pass_by(timedelta(hours=25))
+    await world.know()
+    await drained(worker)
+    assert await world.rows() == [(Status.WITHHELD, Reason.NO_ADDRESS)]
+    assert world.server.taken == []
+
+
+async def test_a_hold_keeps_mail_back_until_it_is_lifted(world: World) -> None:
+    await world.know(hold="broken")
+    await world.move(ABANDONED)
+    worker = world.worker()
+    await drained(worker)
+    assert await world.rows() == [(Status.WITHHELD, Reason.ON_HOLD)]
+    await world.know()
+    await drained(worker)
+    assert await world.rows() == [(Status.SENT, None)]
+
+
+async def test_a_claimed_address_gets_one_mail_whoever_claims_it(world: World) -> None:
+    for number in range(3):
+        name = f"guest-{number}"
+        await world.know(customer=name, said_by=SaidBy.BROWSER)
+        await world.move(transition("abandoned", cause=f"e{number}", instance=f"cart-{number}"), customer=name)
+    worker = world.worker()
+    await drained(worker)
+    await world.pass_by(CLAIM_LEASE * 2)
+    await drained(worker)
+    assert len(world.server.taken) == 1
+    assert sorted(await world.rows(), key=str) == [
+        (Status.SENT, None),
+        *[(Status.WITHHELD, Reason.CLAIM_SPENT)] * 2,
+    ]
+
+
+async def test_a_customer_gets_one_mail_however_many_addresses_are_claimed(world: World) -> None:
+    for number in range(3):
+        await world.know(f"victim-{number}@mail.example", said_by=SaidBy.BROWSER)
+        await world.move(transition("abandoned", cause=f"e{number}", instance=f"cart-{number}"))
+        await drained(world.worker())
+    assert len(world.server.taken) == 1
+
+
+async def test_an_address_that_a_server_repeats_is_a_claim_no_longer(world: World) -> None:
+    await world.know(said_by=SaidBy.BROWSER)
+    await world.move(ABANDONED)
+    await world.move(PLACED)
+    worker = world.worker()
+    await drained(worker)
+    assert len(world.server.taken) == 1
+    await world.know()
+    await drained(worker)
+    assert len(world.server.taken) == 2
+
+
+async def test_a_claim_whose_process_died_is_taken_up_again(world: World) -> None:
+    await world.know()
+    await world.move(ABANDONED)
+    assert len(await Queue(world.engine, sending_lease=LEASE).claim(10, world.clock.now)) == 1
+    worker = world.worker()
+    await drained(worker)
+    assert world.server.taken == []
+    await world.pass_by(CLAIM_LEASE + SWEEP_EVERY)
+    await drained(worker)
+    assert await world.rows() == [(Status.SENT, None)]
+
+
+async def test_two_workers_share_the_mail_and_none_is_sent_twice(world: World) -> None:
+    for number in range(40):
+        await world.know(f"c{number}@mail.example", customer=f"c{number}")
+        await world.move(transition("abandoned", cause=f"e{number}", instance=f"i{number}"), customer=f"c{number}")
+    await asyncio.gather(*(drained(world.worker()) for _ in range(3)))
+    assert sorted(mail.rcpt_tos[0] for mail in world.server.taken) == sorted(f"c{n}@mail.example" for n in range(40))
+    summary = await reads.summary(world.engine)
+    assert summary.follow_ups == {"abandoned-cart": {"sent": 40}}
+
+
+async def test_an_outcome_that_comes_after_the_lease_corrects_the_unknown(world: World) -> None:
+    await world.know()
+    await world.move(ABANDONED)
+    slow = Queue(world.engine, sending_lease=LEASE)
+    (claimed,) = await slow.claim(10, world.clock.now)
+    await slow.mark_sending([mark(claimed)], world.clock.now)
+    await world.pass_by(LEASE * 2)
+    await drained(world.worker())
+    assert await world.rows() == [(Status.UNKNOWN, None)]
+    await slow.record(claimed.message.id, Delivered(answer="250"), resend_unknown=False, now=world.clock.now)
+    assert await world.rows() == [(Status.SENT, None)]
