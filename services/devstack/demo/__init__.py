@@ -1,0 +1,1 @@
+"""`stagepost demo`: a sample shop's visitors through the public HTTP API, and what becomes of them."""

@@ -1,0 +1,55 @@
+"""A visitor of the shop as tests play one: posts through the public API, and looks at what became of it."""
+
+import uuid
+from typing import Any
+
+import httpx
+
+FERN = {"product_id": "fern", "name": "Boston fern", "price": 24.9, "quantity": 2}
+
+
+class Visit:
+    """One test's visitors: their names are its own, so that tests can share a stack."""
+
+    def __init__(self, http: httpx.AsyncClient, stack: dict[str, str]) -> None:
+        self.http = http
+        self.stack = stack
+        self.run = uuid.uuid4().hex[:8]
+        self.user = f"user-{self.run}"
+        self.email = f"{self.user}@example.com"
+
+    async def post(self, name: str, /, **fields: Any) -> None:  # noqa: ANN401  any JSON
+        event = {"id": uuid.uuid4().hex, "name": name, "user_id": self.user, **fields}
+        answer = await self.http.post(
+            f"{self.stack['ingest']}/v1/events", json=event, headers={"X-Write-Key": self.stack["write_key"]}
+        )
+        assert answer.json() == {"received": 1, "accepted": 1, "rejected": []}
+
+    async def customers(self, **who: str) -> list[dict[str, Any]]:
+        answer = await self.http.get(
+            f"{self.stack['stage_engine']}/v1/customers",
+            params=who or {"user_id": self.user},
+            headers={"Authorization": f"Bearer {self.stack['operator_key']}"},
+        )
+        assert answer.status_code == 200, answer.text
+        found: list[dict[str, Any]] = answer.json()["customers"]
+        return found
+
+    async def stage(self, track: str) -> str | None:
+        found = [standing["stage"] for c in await self.customers() for standing in c["tracks"][track]]
+        return found[-1] if found else None
+
+    async def mails(self, to: str | None = None) -> list[str]:
+        """Subjects, newest first."""
+        answer = await self.http.get(f"{self.stack['mailbox']}/api/v1/messages", params={"limit": 500})
+        return [m["Subject"] for m in answer.json()["messages"] if m["To"][0]["Address"] == (to or self.email)]
+
+    async def messages(self) -> list[dict[str, Any]]:
+        """What the notifier has of this customer, sent or not."""
+        (customer,) = await self.customers()
+        answer = await self.http.get(
+            f"{self.stack['notifier']}/v1/customers/{customer['id']}/messages",
+            headers={"Authorization": f"Bearer {self.stack['operator_key']}"},
+        )
+        found: list[dict[str, Any]] = answer.json()["messages"]
+        return found
