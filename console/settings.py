@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import AnyHttpUrl, Field, SecretStr
 
-from services.settings import HttpSettings, PostgresSettings, Settings
+from services.settings import Duration, HttpSettings, PostgresSettings, Settings
 from services.shop import default_shop
 
 
@@ -16,9 +16,7 @@ class ConsoleHttp(HttpSettings):
 class ConsoleSettings(Settings):
     postgres: PostgresSettings
     operator_key: SecretStr = Field(min_length=16, description="what operators sign in with")
-    session: timedelta = Field(
-        default=timedelta(hours=12), description="a working day; then the key is asked for again"
-    )
+    session: Duration = Field(default=timedelta(hours=12), description="a working day; then the key is asked for again")
     http: ConsoleHttp = ConsoleHttp()
     shop: Path = Field(default_factory=default_shop, description="the shop directory")
     ingest_url: AnyHttpUrl = Field(
