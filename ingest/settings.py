@@ -9,15 +9,15 @@ from pydantic_settings import NoDecode
 
 from ingest.limits import Limits
 from services.contracts.keys import WriteKey
-from services.settings import Group, HttpSettings, KafkaSettings, Settings
+from services.settings import Duration, Group, HttpSettings, KafkaSettings, Settings
 
 
 class PublishSettings(Group):
-    ack_deadline: timedelta = Field(
+    ack_deadline: Duration = Field(
         default=timedelta(seconds=5),
         description="for Kafka's acknowledgement; clients themselves give up after 10 s and more",
     )
-    retry_after: timedelta = Field(
+    retry_after: Duration = Field(
         default=timedelta(seconds=5), description="what a 503 asks clients to wait; a broker's restart takes about that"
     )
 

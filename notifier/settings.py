@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from services.settings import Group, HttpSettings, KafkaSettings, PostgresSettings, Settings
+from services.settings import Duration, Group, HttpSettings, KafkaSettings, PostgresSettings, Settings
 from services.shop import default_shop
 
 
@@ -21,7 +21,7 @@ class SmtpSettings(Group):
     )
     ca_file: Path | None = Field(default=None, description="PEM of who signed the server's certificate")
     connections: int = Field(default=4, ge=1, le=50, description="kept open and used again; so many mails at a time")
-    timeout: timedelta = Field(
+    timeout: Duration = Field(
         default=timedelta(seconds=20), description="for one answer of the server; RFC 5321 allows minutes, queues don't"
     )
 

@@ -8,15 +8,24 @@ import os
 import ssl
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from services.durations import parse_duration
 from services.errors import ConfigurationError
 
 PREFIX = "STAGEPOST_"
+
+
+def _duration(value: Any) -> Any:  # noqa: ANN401  whatever stands in the environment
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+"""Written as in the shop's files: `500ms` is not one, `2s`, `30m` and `1h30m` are."""
 
 
 class Group(BaseModel):
@@ -58,10 +67,10 @@ class KafkaSettings(Group):
 class PostgresSettings(Group):
     dsn: SecretStr = Field(description="postgresql://user:password@host:port/database?sslmode=verify-full")
     pool_size: int = Field(default=8, ge=1, description="connections a process keeps")
-    statement_timeout: timedelta = Field(
+    statement_timeout: Duration = Field(
         default=timedelta(seconds=30), description="a statement longer than this is stuck, not slow"
     )
-    transaction_timeout: timedelta = Field(
+    transaction_timeout: Duration = Field(
         default=timedelta(seconds=60),
         description="for the whole transaction and for idling inside one: a stopped process must free its locks",
     )
@@ -70,7 +79,7 @@ class PostgresSettings(Group):
 class HttpSettings(Group):
     host: str = Field(default="127.0.0.1", description="address to listen on; 0.0.0.0 inside a container")
     port: int = Field(ge=0, le=65535, description="0 takes a free one")
-    shutdown_grace: timedelta = Field(
+    shutdown_grace: Duration = Field(
         default=timedelta(seconds=10), description="time for requests under way when told to stop"
     )
 

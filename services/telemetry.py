@@ -50,9 +50,11 @@ def configure_logging(settings: LogSettings, *, service: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.level.upper())
-    # A line a request and a line a rebalance of each partition say nothing that metrics don't.
-    for name in ("uvicorn.access", "aiokafka", "httpx"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    # A line a request says nothing that metrics don't; aiokafka writes ten a second while a broker is away, and what
+    # it can't do reaches our own code as an error.
+    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     structlog.contextvars.bind_contextvars(service=service)
 
 

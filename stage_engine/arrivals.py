@@ -1,5 +1,6 @@
 """What was read of the topics, as entries to store or as dead letters. Pure."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +24,10 @@ NEEDS_A_SERVER = (
     | {"Order Shipped", "Order Delivered", "Survey Answered", Name.EMAIL_SUBSCRIBED, "Stage Set", "Referral Completed"}
 )
 """What a browser may not say: keys of web pages are public, and these would forge money, consent or an answer."""
+
+
+ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""A NUL as JSON spells it; after an escaped backslash `u0000` is text like any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,7 @@ def _read(record: Any, place: Place, storefronts: Mapping[str, Storefront]) -> A
     storefront = storefronts.get(event.storefront)
     if storefront is None:
         return _letter(record, place, event, "unknown_storefront", "this engine's shop directory does not declare it")
-    if b"\\u0000" in raw:
+    if ESCAPED_NUL.search(raw):
         return _letter(record, place, event, "unstorable", "it holds a NUL, which Postgres can't keep")
     if event.occurred_at > event.received_at:
         return _letter(record, place, event, "from_the_future", "it says that it happened after it was received")

@@ -27,7 +27,7 @@ from stage_engine.model.model import EventRule, Model, Per, TimedRule, Track
 from stage_engine.orders import BOOKED, Order, booked, order_key
 from stage_engine.profile import profile_after, shown_traits
 from stage_engine.state import EMPTY, Instance, State, transition_id
-from stage_engine.subjects import is_order_event, scope_of
+from stage_engine.subjects import is_own, scope_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def fold(
     start: State = EMPTY,
     orders: Mapping[str, Order] | None = None,
 ) -> Folded:
-    """Folds the entries, all of which sort after `start.position`, into `start`.
+    """Folds the entries, all of which sort after `start.position`, into `start`; others need a fold from before them.
 
     `orders` are the rows of the order book that the entries name (more do no harm).
     """
@@ -130,6 +130,7 @@ class _Folding:
         spent = {**due.instance.spent, **{arm.rule.id: arm.armed_at for arm in due.arms}}
         instance = replace(due.instance, spent=spent)
         self._instances.put(instance)
+        self._position = max(self._position or Position.due(due.at), Position.due(due.at))
         for arm in reversed(due.arms):
             if self._holds(arm.rule, instance, None, due.at):
                 self._move(instance, arm.rule, due.at, arm.cause, arm.rule.spoken)
@@ -155,7 +156,7 @@ class _Folding:
             event = self._book(event)
         for fact in self._model.facts_on.get(event.name, ()):
             if not fact.per_order:
-                observe(self._facts, fact, event, entry.cause)
+                observe(self._facts, fact, event, entry.cause, currency=self._storefront.currency)
         return replace(entry, event=event)
 
     def _as_trusted(self, event: Event) -> Event:
@@ -176,7 +177,7 @@ class _Folding:
     def _follow(self, track: Track, instance: Instance, entry: Entry) -> None:
         """One event on one instance: its contents, its beginning if this is it, and at most one move."""
         began = instance.opened == entry.position
-        if not (track.per is Per.CART and is_order_event(entry.event.name)):
+        if is_own(track.per, entry.event.name):
             instance = touched(instance, track.per, entry)
         self._instances.put(instance)
         if began:

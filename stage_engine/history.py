@@ -24,6 +24,12 @@ class Position(NamedTuple):
     event_id: str
 
 
+    @classmethod
+    def due(cls, at: datetime) -> "Position":
+        """Where what is due at a time stands: before every event at that time, after all earlier ones."""
+        return cls(at, 0, "")
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """An event under the identity that it belongs to for ever; `body` is a hash of all but when it was received."""
 

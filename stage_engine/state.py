@@ -61,7 +61,11 @@ class Left(msgspec.Struct, frozen=True, array_like=True):
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`position` is the last folded event's; instances stand in the order in which they began; `moves` counts moves."""
+    """What stands.
+
+    `position` is the last folded event's, or that of the last due time crossed after it: what sorts before it comes too
+    late to be folded onto this state. Instances stand in the order in which they began; `moves` counts moves.
+    """
 
     position: Position | None = None
     facts: FactState = FactState()

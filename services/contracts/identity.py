@@ -42,6 +42,10 @@ class Who(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 NOBODY = frozenset({"", "null", "undefined", "none", "nil", "nan", "guest", "anonymous", "false", "[object object]"})
 
 
+SHORTEST_PHONE = 5
+"""Digits; the shortest subscriber numbers in use have five with their area."""
+
+
 def names_nobody(value: str) -> bool:
     """True for placeholders and for zeros however written (`0`, `000`, the nil UUID)."""
     bare = value.strip().lower()
@@ -72,7 +76,19 @@ def identities_of(who: Who, event_id: str, own_addresses: Collection[str] = ()) 
         if kind is not IdentityKind.EVENT
         and (raw := getattr(who, kind.field)) is not None
         and not names_nobody(raw)
-        and (value := normalised(kind, raw))
+        and _could_be(kind, value := normalised(kind, raw))
         and not (kind is IdentityKind.EMAIL and value in own_addresses)
     )
     return named or (Identity(IdentityKind.EVENT, event_id),)
+
+
+def _could_be(kind: IdentityKind, value: str) -> bool:
+    """What is no address or no number would join strangers: clients send `e` and `-` for both."""
+    match kind:
+        case IdentityKind.EMAIL:
+            name, _, domain = value.rpartition("@")
+            return bool(name and domain)
+        case IdentityKind.PHONE:
+            return len(value) >= SHORTEST_PHONE
+        case _:
+            return bool(value)
