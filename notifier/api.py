@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import reads
-from notifier.tables import Status
+from notifier.status import Status
 from services.http import answer_errors
 from services.operator import bearer
 from services.process import Readiness, operational_routes

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from notifier.followups import read_follow_ups
+from notifier.followups_file import read_follow_ups
 from notifier.render import Rendered, Renderer, RenderError
 from notifier.samples import sample_contents
 from notifier.service import serve

@@ -15,7 +15,7 @@ from babel.numbers import format_currency
 
 from notifier.followups import FollowUp, Purpose
 from services.contracts.changes import Profile, Subject
-from services.shop import Storefront
+from services.contracts.storefront import Storefront
 
 LONGEST_TEXT: Final = 200
 LONGEST_NAME: Final = 60

@@ -11,7 +11,7 @@ from notifier.followups import FollowUp, Purpose
 from notifier.holdings import Customer, Instance
 from notifier.plan import stands
 from services.contracts.events import SaidBy
-from services.shop import Storefront
+from services.contracts.storefront import Storefront
 
 FRESH: Final = timedelta(seconds=60)
 """How old `known_until` may be: beyond that an order may lie somewhere that would end what we are about to send."""

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final, assert_never
 from uuid import UUID
 
-from notifier.tables import Status
+from notifier.status import Status
 
 MAX_ATTEMPTS: Final = 10
 """Refusals before a message is given up: with the pauses below, after about six hours."""

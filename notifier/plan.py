@@ -13,7 +13,7 @@ from uuid import UUID, uuid5
 
 from notifier.followups import Entered, FollowUp, FollowUps, Left, OncePer
 from notifier.holdings import Instance, Move
-from notifier.tables import UNSENT, Status
+from notifier.status import UNSENT, Status
 
 _NAMESPACE: Final = UUID("6f1f3c0a-5d0b-4c0f-9f57-0d8f3a2f7f11")
 """Of our own ids; any fixed value would do, but it must never change: stored ids are made with it."""

@@ -18,8 +18,9 @@ from notifier.addresses import fingerprint
 from notifier.guard import Message, Send
 from notifier.holdings import Customer, Instance
 from notifier.outcomes import After, Outcome, Unknown, after
+from notifier.status import DUE, Status
 from notifier.store import CUSTOMER_COLUMNS, INSTANCE_COLUMNS, as_text, customer_of, instance_of
-from notifier.tables import DUE, Status, customers, instances, known_until, messages, spent_claims
+from notifier.tables import customers, instances, known_until, messages, spent_claims
 from services.postgres import among, columns_of, rows, transaction
 
 CLAIM_LEASE = timedelta(seconds=60)

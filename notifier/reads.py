@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier.addresses import masked
-from notifier.tables import Status, messages
+from notifier.status import Status
+from notifier.tables import messages
 
 
 class MessageView(BaseModel):

@@ -6,7 +6,7 @@ from typing import Final
 from notifier.content import Content, content_of
 from notifier.followups import FollowUp
 from services.contracts.changes import Profile, Subject
-from services.shop import Storefront
+from services.contracts.storefront import Storefront
 
 _ITEMS: Final = (
     ("Meadow Linen Throw", "Moss green, 130 cm", 1, "68.00"),

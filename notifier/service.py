@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from notifier import tables
 from notifier.api import create_app
 from notifier.channels.email import EmailChannel
-from notifier.followups import FollowUps, read_follow_ups
+from notifier.followups import FollowUps
+from notifier.followups_file import read_follow_ups
 from notifier.intake import Intake
 from notifier.queue import Queue
 from notifier.render import Renderer

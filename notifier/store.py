@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.guard import RECONSIDERED
 from notifier.holdings import Customer, Instance, Move
 from notifier.plan import Changes, Row, Wanted
-from notifier.tables import Status, customers, dead_letters, instances, known_until, messages
+from notifier.status import Status
+from notifier.tables import customers, dead_letters, instances, known_until, messages
 from services.contracts.changes import Profile, Subject
 from services.postgres import among, columns_of, rows, selected
 

@@ -1,11 +1,11 @@
 """The schema `notifier`: what it has read, what it knows of customers, and every message with its outcome."""
 
-from enum import StrEnum
 from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
+from notifier.status import DUE, Status
 from services.offsets import offsets_table
 
 SCHEMA: Final = "notifier"
@@ -16,31 +16,6 @@ metadata = sa.MetaData(
 )
 
 offsets = offsets_table(metadata, SCHEMA)
-
-
-class Status(StrEnum):
-    """How far a message has come. `sending` is the point of no return: it is committed before anything is handed over.
-
-    pending ─▶ claimed ─▶ sending ─▶ sent | dead | unknown
-       ▲          │          └─────▶ retry ─▶ claimed
-       └──────────┴─▶ withheld (a change of the customer may bring it back) | cancelled (what started it is void)
-    """
-
-    PENDING = "pending"
-    CLAIMED = "claimed"
-    SENDING = "sending"
-    SENT = "sent"
-    RETRY = "retry"
-    DEAD = "dead"
-    UNKNOWN = "unknown"
-    WITHHELD = "withheld"
-    CANCELLED = "cancelled"
-
-
-DUE: Final = (Status.PENDING, Status.RETRY)
-"""Waiting for its time."""
-UNSENT: Final = (*DUE, Status.CLAIMED, Status.WITHHELD, Status.CANCELLED)
-"""Not delivered, while `unknowns` is 0: a plan may still change or cancel it."""
 
 
 def _one_of(statuses: tuple[Status, ...]) -> str:

@@ -20,9 +20,10 @@ from notifier.metrics import DELIVERY_SECONDS, KNOWN_UNTIL_AGE, MESSAGES
 from notifier.outcomes import Outcome, Unknown
 from notifier.queue import Claimed, Mark, Marked, Queue, Settled
 from notifier.render import Rendered, Renderer, RenderError
+from notifier.status import Status
 from notifier.store import UNAVAILABLE
-from notifier.tables import Status
-from services.shop import Shop, Storefront
+from services.contracts.storefront import Storefront
+from services.shop import Shop
 
 log = structlog.get_logger()
 

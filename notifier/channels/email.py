@@ -21,7 +21,7 @@ from notifier.addresses import deliverable, masked
 from notifier.outcomes import Dead, Delivered, Outcome, Unknown, nobody_there, refused_for_now
 from notifier.render import Rendered
 from notifier.settings import SmtpSettings
-from services.shop import Sender
+from services.contracts.storefront import Sender
 
 log = structlog.get_logger()
 

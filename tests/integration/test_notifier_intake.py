@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier.holdings import Instance
 from notifier.intake import Intake
+from notifier.status import Status
 from notifier.store import load_instances
-from notifier.tables import Status, customers, dead_letters, known_until, messages, offsets
+from notifier.tables import customers, dead_letters, known_until, messages, offsets
 from services.contracts.changes import (
     Change,
     ChangeType,
@@ -195,7 +196,7 @@ async def test_what_is_known_until_is_the_least_of_all_partitions_also_of_silent
     await world.put(KnownUntil(known_until=NOON + timedelta(seconds=1)), partition=1)
     await world.take_all(await world.intake())
     async with world.engine.connect() as connection:
-        rows = dict((await connection.execute(sa.select(known_until))).tuples().all())
+        rows = {row.partition: row.known_until for row in await connection.execute(sa.select(known_until))}
     assert rows.keys() == {0, 1, 2}
     assert rows[0] == NOON
     assert min(rows.values()) < NOON - timedelta(days=365)

@@ -21,7 +21,8 @@ from notifier.outcomes import Delivered
 from notifier.queue import CLAIM_LEASE, Claimed, Mark, Queue
 from notifier.render import Renderer
 from notifier.settings import SmtpSettings
-from notifier.tables import Status, messages, metadata
+from notifier.status import Status
+from notifier.tables import messages, metadata
 from notifier.worker import SWEEP_EVERY, Worker
 from services.contracts.changes import Address, CustomerChange, CustomerUpdated, Profile, Subject, Transition
 from services.contracts.events import SaidBy

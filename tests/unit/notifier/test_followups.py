@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from notifier.followups import Entered, FollowUp, Left, OncePer, Purpose, read_follow_ups
+from notifier.followups import Entered, FollowUp, Left, OncePer, Purpose
+from notifier.followups_file import read_follow_ups
 from services.errors import ShopError
 from services.shop import YamlFile
 

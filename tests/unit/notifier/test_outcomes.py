@@ -16,7 +16,7 @@ from notifier.outcomes import (
     nobody_there,
     refused_for_now,
 )
-from notifier.tables import Status
+from notifier.status import Status
 from tests.unit.notifier.builders import NOON, uid
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from notifier.followups import FollowUp, OncePer
 from notifier.holdings import Customer, Instance, apply
 from notifier.plan import Changes, Row, Wanted, plan, reconcile
-from notifier.tables import Status
+from notifier.status import Status
 from services.contracts.changes import CustomerChange, CustomerTable, InstanceRow, Profile, Transition
 from tests.unit.notifier.builders import (
     ABANDONED_CART,
