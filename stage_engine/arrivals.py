@@ -10,7 +10,7 @@ import msgspec
 
 from services.contracts.dead_letters import MAX_RAW_BYTES, DeadLetter, decode_dead_letter
 from services.contracts.events import MESSAGE_EVENTS, Event, Name, SaidBy, decode_event
-from services.contracts.identity import Identity, identities_of
+from services.contracts.identity import Identity, IdentityKind, Who, identities_of
 from services.contracts.topics import DEAD_LETTERS
 from services.kafka import Stretch
 from services.shop import Storefront
@@ -93,12 +93,18 @@ def _read(record: Any, place: Place, storefronts: Mapping[str, Storefront]) -> A
 
 
 def arrival(event: Event, storefront: Storefront, place: Place) -> Arrival:
-    """Decides for ever which identity the event belongs to."""
+    """Decides for ever which identity the event belongs to, and which of what it says of `who` names somebody."""
     named = identities_of(event.who, event.id, [address.lower() for address in storefront.own_addresses])
-    entry = Entry(
-        identity=identity_id(event.storefront, named[0]), belongs_to=named[0], event=event, body=body_hash(event)
+    kept = msgspec.structs.replace(
+        event,
+        who=Who(**{identity.kind.field: identity.value for identity in named if identity.kind != IdentityKind.EVENT}),
+        occurred_at=event.occurred_at.astimezone(UTC),
+        received_at=event.received_at.astimezone(UTC),
     )
-    return Arrival(entry, named, tuple(links_said(event, named)), place)
+    entry = Entry(
+        identity=identity_id(event.storefront, named[0]), belongs_to=named[0], event=kept, body=body_hash(event)
+    )
+    return Arrival(entry, named, tuple(links_said(kept, named)), place)
 
 
 def _letter(record: Any, place: Place, event: Event | None, code: str, reason: str) -> DeadLetter:  # noqa: ANN401  as above

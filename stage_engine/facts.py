@@ -4,7 +4,7 @@ What a model declares is in `model.Fact`; here is how an event changes its runni
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,11 +13,12 @@ import msgspec
 from services.contracts.changes import Cause
 from services.contracts.events import Event
 from stage_engine.model.model import Fact, FactKind, Model
-from stage_engine.money import amount, money
+from stage_engine.money import amount, currency_of, money
 from stage_engine.orders import Order
 
 BUCKETS = 168
 """A window slides in steps of 1/168 (a week: by the hour) on absolute time, so that it never depends on arrival."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_DISTINCT = 10_000
 """Values that a `distinct` tells apart in a customer's state; a bot's further ones are not counted."""
 
@@ -51,8 +52,11 @@ class FactState(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def observe(state: FactState, fact: Fact, event: Event, cause: Cause) -> None:
-    """Takes one event into a fact that counts by events (not `per_order`). Writes into `state`, a fold's own copy."""
+def observe(state: FactState, fact: Fact, event: Event, cause: Cause, *, currency: str) -> None:
+    """Takes one event into a fact that counts by events (not `per_order`). Writes into `state`, a fold's own copy.
+
+    `currency` is the storefront's: amounts in another are never added.
+    """
     if fact.where is not None and not fact.where.holds({"event": event.properties}):
         return
     name, said = fact.name, event.properties.get(fact.of or "")
@@ -61,7 +65,7 @@ def observe(state: FactState, fact: Fact, event: Event, cause: Cause) -> None:
             state.windows[name] = _stepped(state.windows.get(name, {}), event.occurred_at, fact.within)
         case FactKind.COUNT:
             state.counts[name] = state.counts.get(name, 0) + 1
-        case FactKind.SUM:
+        case FactKind.SUM if currency_of(event.properties) in (None, currency):
             state.sums[name] = state.sums.get(name, Decimal()) + (amount(said) or Decimal())
         case FactKind.DISTINCT:
             state.distinct[name] = _with(state.distinct.get(name, []), said)
@@ -71,6 +75,8 @@ def observe(state: FactState, fact: Fact, event: Event, cause: Cause) -> None:
             state.kept[name] = state.kept.get(name) if said is None else said
         case FactKind.FIRST:
             state.kept[name] = said if state.kept.get(name) is None else state.kept[name]
+        case FactKind.SUM:
+            pass  # of another currency
 
 
 def _with(known: list[str], said: object) -> list[str]:
@@ -83,18 +89,20 @@ def observe_order(state: FactState, fact: Fact, before: Order | None, after: Ord
         came = int(after.completed_at is not None) - int(before is not None and before.completed_at is not None)
         state.counts[fact.name] = state.counts.get(fact.name, 0) + came
         return
-    of = fact.of or "revenue"
-    change = _counted(after, of, currency) - _counted(before, of, currency)
+    change = _counted(fact, after, currency) - _counted(fact, before, currency)
     if change:
         state.sums[fact.name] = state.sums.get(fact.name, Decimal()) + change
 
 
-def _counted(order: Order | None, of: str, currency: str) -> Decimal:
-    return order.net(of) if order is not None and order.currency == currency else Decimal()
+def _counted(fact: Fact, order: Order | None, currency: str) -> Decimal:
+    if order is None or order.currency != currency:
+        return Decimal()
+    of = fact.of or "revenue"
+    return order.net(of) if fact.less_refunds else order.gross(of)
 
 
 def _bucket(at: datetime, within: timedelta) -> int:
-    return int(at.timestamp() // (within.total_seconds() / BUCKETS))
+    return (at - EPOCH) // (within / BUCKETS)
 
 
 def _stepped(window: dict[int, int], at: datetime, within: timedelta) -> dict[int, int]:
@@ -147,6 +155,6 @@ def shown(value: Any) -> Any:  # noqa: ANN401  any fact
         case Decimal():
             return money(value)
         case datetime():
-            return value.isoformat().replace("+00:00", "Z")
+            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
         case _:
             return value

@@ -23,7 +23,7 @@ from stage_engine.due import Due, next_due
 from stage_engine.facts import FactsAt, observe, observe_order, shown
 from stage_engine.history import Entry, Position, in_order
 from stage_engine.instances import Instances, touched
-from stage_engine.model.model import EventRule, Model, Per, TimedRule, Track
+from stage_engine.model.model import EventRule, Model, TimedRule, Track
 from stage_engine.orders import BOOKED, Order, booked, order_key
 from stage_engine.profile import profile_after, shown_traits
 from stage_engine.state import EMPTY, Instance, State, transition_id

@@ -23,7 +23,6 @@ class Position(NamedTuple):
     rank: int
     event_id: str
 
-
     @classmethod
     def due(cls, at: datetime) -> "Position":
         """Where what is due at a time stands: before every event at that time, after all earlier ones."""

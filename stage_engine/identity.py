@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 from uuid import UUID, uuid5
 
 from services.contracts.events import Event, Name, SaidBy
-from services.contracts.identity import Identity, IdentityKind, names_nobody
+from services.contracts.identity import Identity, IdentityKind, Who, identities_of
 
 TILL = 5
 """An identity seen with more than this many of its strongest kind is a shared device or address: it points nowhere."""
@@ -56,10 +56,10 @@ def links_said(event: Event, named: Sequence[Identity]) -> list[Link]:
 def _renamed(event: Event, now: Identity) -> list[Link]:
     """An alias points the previous id, as an account and as a device, to the account of now."""
     previous = event.properties.get("previous_id")
-    if now.kind is not IdentityKind.USER_ID or not isinstance(previous, str) or names_nobody(previous):
+    if now.kind is not IdentityKind.USER_ID or not isinstance(previous, str):
         return []
-    before = (Identity(IdentityKind.USER_ID, previous), Identity(IdentityKind.ANONYMOUS_ID, previous))
-    return [Link(weak, now, event.occurred_at) for weak in before if weak != now]
+    before = identities_of(Who(user_id=previous, anonymous_id=previous), event.id)
+    return [Link(weak, now, event.occurred_at) for weak in before if weak != now and weak.kind != IdentityKind.EVENT]
 
 
 def pointer(links: Iterable[Link]) -> Link | None:

@@ -6,11 +6,11 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from services.contracts.changes import Cause, Subject
-from services.contracts.events import MESSAGE_EVENTS, Name
+from services.contracts.events import Name
 from stage_engine.history import Entry
 from stage_engine.model.model import Model, Per, Track
 from stage_engine.state import Instance, Left, Slot
-from stage_engine.subjects import holds_more, is_cart_event, is_order_event, key_of, named_cart, subject_after
+from stage_engine.subjects import holds_more, is_order_event, is_own, key_of, named_cart, subject_after
 
 MOST = 200
 """Carts and orders that a state holds; over it the one touched longest ago leaves."""
@@ -47,24 +47,28 @@ class Instances:
         return {i.track: i.stage for i in self._by_slot.values() if i.key == "" and i.number == 1}
 
     def concerned_by(self, track: Track, entry: Entry) -> list[Instance]:
-        """The open instances that an event may move, the one that it begins included. Only carts begin again."""
-        event = entry.event
-        if event.name in MESSAGE_EVENTS:
-            return []
-        if track.per is Per.CART and is_order_event(event.name):
+        """The open instances that an event may move, the one that it begins included."""
+        own = is_own(track.per, entry.event.name)
+        if not own and track.per is Per.CART and is_order_event(entry.event.name):
             return self._ended_by(track, entry)
-        if (track.per is Per.CART and not is_cart_event(event.name)) or (
-            track.per is Per.ORDER and not is_order_event(event.name)
-        ):
+        if not own and track.per is not Per.CUSTOMER:
             return []
-        key = key_of(track.per, entry)
-        current = self.current(track.name, key)
-        begins = track.begins_on is None or event.name in track.begins_on
-        if current is None:
-            return [self._begun(track, key, entry)] if begins else []
-        if current.stage not in track.finals:
+        current = self.current(track.name, key_of(track.per, entry))
+        if current is not None and current.stage not in track.finals:
             return [current]
-        return [self._begun(track, key, entry)] if begins and _begins_again(track, current, entry) else []
+        return [self._begun(track, entry)] if own and self._begins(track, current, entry) else []
+
+    def _begins(self, track: Track, ended: Instance | None, entry: Entry) -> bool:
+        """Only carts begin again, by what the ended run did not hold; of one that left that is forgotten."""
+        event = entry.event
+        if track.begins_on is not None and event.name not in track.begins_on:
+            return False
+        if ended is None and _remembered(track.name, key_of(track.per, entry)) not in self.left:
+            return True
+        held = Subject() if ended is None else ended.subject
+        return track.per is Per.CART and (
+            event.name == Name.PRODUCT_ADDED or (event.name == Name.CART_UPDATED and holds_more(held, event))
+        )
 
     def _ended_by(self, track: Track, entry: Entry) -> list[Instance]:
         """An order ends all the customer's carts opened before it; only the one it names where carts are parallel."""
@@ -78,8 +82,9 @@ class Instances:
             and (named is None or instance.key == named)
         ]
 
-    def _begun(self, track: Track, key: str, entry: Entry) -> Instance:
+    def _begun(self, track: Track, entry: Entry) -> Instance:
         """A new instance in the start stage; a further run is named after what ended the one before."""
+        key = key_of(track.per, entry)
         before = self.current(track.name, key)
         left = self.left.get(_remembered(track.name, key))
         run, number = "", 1
@@ -112,8 +117,9 @@ class Instances:
             ):
                 self._leave(instance, entry.cause)
         kept = [instance for instance in self.all() if instance.key]
-        for instance in sorted(kept, key=lambda i: (i.touched_at, i.opened, i.slot))[: max(0, len(kept) - MOST)]:
-            self._leave(instance, entry.cause)
+        if len(kept) > MOST:
+            for instance in sorted(kept, key=lambda i: (i.touched_at, i.opened, i.slot))[: len(kept) - MOST]:
+                self._leave(instance, entry.cause)
 
     def _leave(self, instance: Instance, cause: Cause) -> None:
         del self._by_slot[instance.slot]
@@ -130,13 +136,6 @@ def touched(instance: Instance, per: Per, entry: Entry) -> Instance:
     """After an event of its own: contents and the time from which `idle` counts."""
     subject: Subject = subject_after(instance.subject, per, entry)
     return replace(instance, touched_at=entry.event.occurred_at, touched_by=entry.cause, subject=subject)
-
-
-def _begins_again(track: Track, ended: Instance, entry: Entry) -> bool:
-    if track.per is not Per.CART:
-        return False
-    name = entry.event.name
-    return name == Name.PRODUCT_ADDED or (name == Name.CART_UPDATED and holds_more(ended.subject, entry.event))
 
 
 def _run_after(cause: Cause) -> str:

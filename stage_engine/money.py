@@ -30,6 +30,12 @@ def money(value: Decimal) -> str:
     return format(value if -value.as_tuple().exponent > 2 else value.quantize(Decimal("0.01")), "f")  # type: ignore[operator]  # noqa: PLR2004  cents; finite by `amount`
 
 
+def currency_of(properties: Mapping[str, Any]) -> str | None:
+    """In capitals, as ISO 4217 has them; None where none is said."""
+    said = properties.get("currency")
+    return (said.strip().upper()[:3] or None) if isinstance(said, str) else None
+
+
 def quantity(properties: Mapping[str, Any]) -> int:
     """At least 1, which is also what a missing one means."""
     found = amount(properties.get("quantity"))

@@ -6,17 +6,24 @@ state, since a good customer has thousands; the fold reads those that its events
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
 from services.contracts.events import Event, Name
-from stage_engine.money import first_amount, lines_of, lines_value
+from services.contracts.identity import names_nobody
+from stage_engine.money import currency_of, first_amount, lines_of, lines_value
 
 NOTHING = Decimal()
+MAX_ID = 500
+"""Characters of an id that count: as an index key in Postgres it has to stay below 2,700 bytes."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """`completed_at` None: only refunds or updates of it are known so far, and it counts as no order."""
+    """`completed_at` None: only refunds or updates of it are known so far, and it counts as no order.
+
+    All amounts are in `currency`; what was said of it in another is left out.
+    """
 
     key: str
     completed_at: datetime | None = None
@@ -27,11 +34,18 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     refunded_whole: bool = False
     cancelled: bool = False
 
-    def net(self, of: str) -> Decimal:
-        """What the order brought in the end, by `revenue` (without shipping and tax) or `total`."""
-        if self.cancelled or self.refunded_whole or self.completed_at is None:
+    def gross(self, of: str) -> Decimal:
+        """What the order brought, by `revenue` (without shipping and tax) or `total`; nothing if it was cancelled."""
+        if self.cancelled or self.completed_at is None:
             return NOTHING
-        return (self.total if of == "total" else self.revenue) - self.refunded
+        return self.total if of == "total" else self.revenue
+
+    def net(self, of: str) -> Decimal:
+        """What is left of it after refunds: never less than nothing, though a refund may hold shipping and tax."""
+        gross = self.gross(of)
+        if not self.refunded and not self.refunded_whole:
+            return gross
+        return NOTHING if self.refunded_whole else max(NOTHING, gross - self.refunded)
 
 
 ORDER_EVENTS = frozenset(
@@ -50,7 +64,14 @@ BOOKED = frozenset({Name.ORDER_COMPLETED, Name.ORDER_UPDATED, Name.ORDER_CANCELL
 
 def order_key(event: Event) -> str:
     """Without an order id the event stands for its order."""
-    return str(event.properties.get("order_id") or event.id)
+    return said_id(event.properties.get("order_id")) or event.id
+
+
+def said_id(value: Any) -> str | None:  # noqa: ANN401  any JSON
+    """An id of something, of text or a whole number; None for what names nothing, such as `null` and `0`."""
+    if isinstance(value, bool) or not isinstance(value, str | int) or names_nobody(str(value)):
+        return None
+    return str(value).strip()[:MAX_ID]
 
 
 def booked(order: Order | None, event: Event, *, currency: str) -> Order:
@@ -64,7 +85,7 @@ def booked(order: Order | None, event: Event, *, currency: str) -> Order:
             back = lines_value(lines_of(event.properties)) if back is None else back
             if back is None:  # the e-commerce spec: a refund that names no amount and no products is of all of it
                 return msgspec.structs.replace(order, refunded_whole=True)
-            return msgspec.structs.replace(order, refunded=order.refunded + abs(back))
+            return _refunded(order, abs(back), currency_of(event.properties))
         case Name.ORDER_UPDATED if order.completed_at is None:
             return order
         case _:
@@ -73,13 +94,22 @@ def booked(order: Order | None, event: Event, *, currency: str) -> Order:
 
 def _copied(order: Order, event: Event, currency: str) -> Order:
     total, revenue = amounts(event)
+    now = (currency_of(event.properties) if total is not None else None) or order.currency or currency
     return msgspec.structs.replace(
         order,
         completed_at=order.completed_at or event.occurred_at,
-        currency=str(event.properties.get("currency") or order.currency or currency).upper(),
+        currency=now,
         revenue=order.revenue if revenue is None else revenue,
         total=order.total if total is None else total,
+        refunded=order.refunded if order.currency in (None, now) else NOTHING,
     )
+
+
+def _refunded(order: Order, back: Decimal, currency: str | None) -> Order:
+    """A refund that comes before its order says what the currency is, until the order itself does."""
+    if currency is not None and order.currency not in (None, currency):
+        return order
+    return msgspec.structs.replace(order, refunded=order.refunded + back, currency=order.currency or currency)
 
 
 def amounts(event: Event) -> tuple[Decimal | None, Decimal | None]:

@@ -4,11 +4,11 @@ A browser may stop mail; it may not start it, nor aim it beyond one: what it say
 while no server has given one, and its traits never become the text of a mail.
 """
 
-import msgspec
+from itertools import islice
 
 from services.contracts.changes import Address, Profile
 from services.contracts.events import Event, Name, SaidBy
-from services.contracts.identity import IdentityKind, names_nobody, normalised
+from services.contracts.identity import IdentityKind
 
 MAX_TRAITS = 200
 CHANNELS = {"email": IdentityKind.EMAIL, "sms": IdentityKind.PHONE}
@@ -29,21 +29,21 @@ def profile_after(profile: Profile, event: Event) -> Profile:
 
 
 def _merged(before: dict[str, object], said: dict[str, object]) -> dict[str, object]:
-    """The later word on a trait holds; null takes it away."""
-    merged = {**before, **said}
-    return {key: value for key, value in list(merged.items())[:MAX_TRAITS] if value is not None}
+    """The later word on a trait holds; null takes it away. Sorted, since Postgres keeps keys in an order of its own."""
+    merged = {**before, **dict(sorted(said.items()))}
+    return dict(islice(((key, value) for key, value in merged.items() if value is not None), MAX_TRAITS))
 
 
 def _addresses_after(before: dict[str, Address], event: Event) -> dict[str, Address]:
     after = before
     for channel, kind in CHANNELS.items():
-        said = getattr(event.who, kind.field)
-        if said is None or names_nobody(said):
+        said = getattr(event.who, kind.field)  # an address of somebody: that was decided when the event was stored
+        if said is None:
             continue
         known = before.get(channel)
         if event.said_by is SaidBy.BROWSER and known is not None and known.said_by is SaidBy.SERVER:
             continue
-        address = Address(value=normalised(kind, said), said_by=event.said_by)
+        address = Address(value=said, said_by=event.said_by)
         if address != known:
             after = {**after, channel: address}
     return after
@@ -62,4 +62,4 @@ EMPTY = Profile()
 
 def shown_traits(profile: Profile) -> dict[str, object]:
     """A server's word goes before a browser's."""
-    return msgspec.to_builtins({**profile.claims, **profile.traits})  # type: ignore[no-any-return]
+    return {**profile.claims, **profile.traits}

@@ -4,6 +4,7 @@ Of what a browser says only product, variant and quantity are kept: text, prices
 come from a server's events or the catalogue.
 """
 
+from collections import Counter
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,12 +12,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from services.contracts.changes import Subject
-from services.contracts.events import Event, Name, Rank, SaidBy, rank_of
-from services.contracts.identity import names_nobody
+from services.contracts.events import MESSAGE_EVENTS, Event, Name, Rank, SaidBy, rank_of
 from stage_engine.history import Entry
 from stage_engine.model.model import Per
-from stage_engine.money import first_amount, lines_of, lines_value, money, quantity
-from stage_engine.orders import ORDER_EVENTS, amounts, order_key
+from stage_engine.money import currency_of, first_amount, lines_of, lines_value, money, quantity
+from stage_engine.orders import ORDER_EVENTS, amounts, order_key, said_id
 
 MAX_LINES = 100
 MAX_TEXT = 500
@@ -33,20 +33,29 @@ def is_order_event(name: str) -> bool:
     return name in ORDER_EVENTS
 
 
+def is_own(per: Per, name: str) -> bool:
+    """Whether such an event is an instance's own: it may begin one, changes its contents, and `idle` counts from it.
+
+    What is said by our own mail is nobody's doing, and an order ends carts without being one of their events.
+    """
+    match per:
+        case Per.CUSTOMER:
+            return name not in MESSAGE_EVENTS
+        case Per.CART:
+            return is_cart_event(name)
+        case Per.ORDER:
+            return is_order_event(name)
+
+
 def cart_key(entry: Entry) -> str:
     """Its id, the token that a checkout joins it by, else the device's, else the customer's own: for ever the same."""
-    event = entry.event
-    who = event.who
-    for said in (event.properties.get("cart_id"), event.properties.get("cart_token"), who.cart_token, who.anonymous_id):
-        if said is not None and not names_nobody(str(said)):
-            return str(said)[:MAX_TEXT]
-    return entry.belongs_to.value
+    return named_cart(entry.event) or said_id(entry.event.who.anonymous_id) or entry.belongs_to.value
 
 
 def named_cart(event: Event) -> str | None:
-    """The cart that an order says it was, where it says so."""
-    said = event.properties.get("cart_id") or event.properties.get("cart_token") or event.who.cart_token
-    return str(said)[:MAX_TEXT] if said else None
+    """The cart that an event says it is about, where it says so."""
+    said = (event.properties.get("cart_id"), event.properties.get("cart_token"), event.who.cart_token)
+    return next((found for value in said if (found := said_id(value))), None)
 
 
 def key_of(per: Per, entry: Entry) -> str:
@@ -56,7 +65,7 @@ def key_of(per: Per, entry: Entry) -> str:
         case Per.CART:
             return cart_key(entry)
         case Per.ORDER:
-            return order_key(entry.event)[:MAX_TEXT]
+            return order_key(entry.event)
 
 
 def subject_after(subject: Subject, per: Per, entry: Entry) -> Subject:
@@ -72,8 +81,15 @@ def subject_after(subject: Subject, per: Per, entry: Entry) -> Subject:
 
 def holds_more(subject: Subject, event: Event) -> bool:
     """Whether a Cart Updated lists what this cart did not hold: a platform repeats the old contents after the sale."""
-    held = {_line_key(line): quantity(line) for line in subject.items}
-    return any(quantity(line) > held.get(_line_key(line), 0) for line in lines_of(event.properties))
+    held = _counts(subject.items)
+    return any(count > held[key] for key, count in _counts(lines_of(event.properties)).items())
+
+
+def _counts(lines: list[dict[str, Any]]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for line in lines:
+        counts[_line_key(line)] += quantity(line)
+    return counts
 
 
 def _cart_after(subject: Subject, event: Event) -> Subject:
@@ -105,11 +121,10 @@ def _with(subject: Subject, event: Event, lines: dict[str, dict[str, Any]], *, u
     items = list(lines.values())[:MAX_LINES]
     value = lines_value(items)
     said_url = next((u for n in url_names if (u := _link(event.properties.get(n)))), None) if _trusted(event) else None
-    currency = event.properties.get("currency")
     return Subject(
         items=items,
         value=None if value is None else money(value),
-        currency=str(currency).upper()[:3] if currency and _trusted(event) else subject.currency,
+        currency=(_trusted(event) and currency_of(event.properties)) or subject.currency,
         url=said_url or subject.url,
     )
 
@@ -119,7 +134,7 @@ def _trusted(event: Event) -> bool:
 
 
 def _line_key(line: dict[str, Any]) -> str:
-    return "\x00".join(str(line.get(name) or "") for name in NAMED)
+    return "\x00".join(_text(line.get(name)) or "" for name in NAMED)
 
 
 def _line(properties: dict[str, Any], event: Event, known: dict[str, Any] | None, count: int) -> dict[str, Any]:
@@ -157,7 +172,7 @@ def _remove(lines: dict[str, dict[str, Any]], event: Event) -> None:
     """Without a quantity the line goes; a variant that was not said matches the product's only line."""
     key = _line_key(event.properties)
     if key not in lines:
-        product = event.properties.get("product_id") or event.properties.get("sku")
+        product = _text(event.properties.get("product_id")) or _text(event.properties.get("sku"))
         alike = [k for k, line in lines.items() if product and product in (line.get("product_id"), line.get("sku"))]
         if len(alike) != 1:
             return

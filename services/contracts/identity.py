@@ -89,6 +89,6 @@ def _could_be(kind: IdentityKind, value: str) -> bool:
             name, _, domain = value.rpartition("@")
             return bool(name and domain)
         case IdentityKind.PHONE:
-            return len(value) >= SHORTEST_PHONE
+            return len(value) >= SHORTEST_PHONE and not names_nobody(value.removeprefix("+"))
         case _:
             return bool(value)

@@ -1,12 +1,13 @@
 """`lifecycle.yaml` → Model: what it extends is laid under it, every name is checked, every condition compiled."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from services.conditions import Condition, ConditionError, Names, compile_condition
+from services.contracts.events import Name
 from services.durations import parse_duration
 from services.errors import ShopError
 from services.shop import YamlFile
@@ -15,6 +16,7 @@ from stage_engine.model.schema import FactWritten, ModelWritten, RuleWritten, St
 
 PRESETS = Path(__file__).parent / "presets"
 ORDER_KEY = "order_id"
+AMOUNTS = ("revenue", "total")
 SUBJECT_MEMBERS = {"items": "list", "value": "money", "quantity": "int"}
 
 
@@ -70,33 +72,46 @@ class _Loader:
         if needs_of and spec.of is None:
             self._fault(where, f"`{name}` needs `of:`, the property it looks at")
             return None
-        per_order = spec.once_per == ORDER_KEY or (kind is FactKind.DISTINCT and spec.of == ORDER_KEY)
-        if spec.once_per is not None and not (per_order and kind is FactKind.SUM):
-            self._fault([*where, "once_per"], "`once_per: order_id` goes with `sum`; nothing else is counted once yet")
-        if spec.less is not None and not per_order:
-            self._fault([*where, "less"], "`less` goes with `once_per: order_id`: refunds belong to an order")
+        on = frozenset(names(getattr(spec, kind)))
+        if Name.ORDER_REPORTED in on:
+            self._fault([*where, kind], "`Order Reported` is a browser's word of an order: it counts in no fact")
         if spec.within is not None and kind is not FactKind.COUNT:
             self._fault([*where, "within"], "`within` goes with `count`")
         return Fact(
             name=name,
             kind=kind,
-            on=frozenset(names(getattr(spec, kind))),
+            on=on,
             of=spec.of,
             where=self._condition([*where, "where"], spec.where, Names(open=frozenset({"event"}))),
             within=self._duration([*where, "within"], spec.within),
-            per_order=per_order,
+            per_order=self._per_order(where, spec, kind, on),
+            less_refunds=spec.less is not None,
         )
+
+    def _per_order(self, where: Sequence[str | int], spec: FactWritten, kind: FactKind, on: frozenset[str]) -> bool:
+        """Whether it reads the order book: of how an order got there nothing is left to look at but its amounts."""
+        orders = on == {Name.ORDER_COMPLETED}
+        if spec.once_per is None:
+            if spec.less is not None:
+                self._fault([*where, "less"], "`less` goes with `once_per: order_id`: refunds belong to an order")
+            return kind is FactKind.DISTINCT and orders and spec.of == ORDER_KEY and spec.where is None
+        if spec.once_per != ORDER_KEY or kind is not FactKind.SUM or not orders or spec.of not in AMOUNTS:
+            self._fault(
+                [*where, "once_per"],
+                f"`once_per: order_id` goes with `sum: Order Completed` and `of: {' or '.join(AMOUNTS)}`;"
+                " nothing else is counted once yet",
+            )
+        if spec.where is not None:
+            self._fault([*where, "where"], "an order's copies are one here, so `where` has no single event to look at")
+        if spec.less is not None and names(spec.less) != (Name.ORDER_REFUNDED,):
+            self._fault([*where, "less"], "only `less: Order Refunded` can be; a cancelled order brings nothing anyway")
+        return True
 
     def _track(self, name: str, spec: TrackWritten, model: ModelWritten, facts: dict[str, Fact]) -> Track | None:
         where = ["tracks", name]
-        starts = [stage for stage, written in spec.stages.items() if written.start]
-        if len(starts) != 1:
-            self._fault(where, f"`{name}` needs exactly one stage with `start: true`, not {len(starts)}")
+        start = self._start(where, name, spec)
+        if start is None:
             return None
-        start = starts[0]
-        begins_on = names(spec.stages[start].on)
-        if spec.per is not Per.CUSTOMER and not begins_on:
-            self._fault([*where, "stages", start], f"`{start}` begins a {spec.per}: say `on:` which events")
         scope = _scope(model, facts, spec.per)
         event_rules: dict[str, list[EventRule]] = {}
         timed_rules: dict[str, list[TimedRule]] = {}
@@ -110,17 +125,33 @@ class _Loader:
                     for source in rule.sources or spec.stages:
                         if source != rule.target and source not in finals:
                             timed_rules.setdefault(source, []).append(rule)
+        if round_trip := _round_trip(timed_rules):
+            self._fault(
+                where, f"time alone would lead round for ever: {' → '.join(round_trip)}; let an event lead back"
+            )
         return Track(
             name=name,
             per=spec.per,
             start=start,
-            begins_on=frozenset(begins_on) or None,
+            begins_on=frozenset(names(spec.stages[start].on)) or None,
             finals=finals,
             stages=tuple(spec.stages),
             event_rules={event: tuple(rules) for event, rules in event_rules.items()},
             timed_rules={stage: tuple(rules) for stage, rules in timed_rules.items()},
             named_order_only=spec.order_ends == "named",
         )
+
+    def _start(self, where: Sequence[str | int], name: str, spec: TrackWritten) -> str | None:
+        starts = [stage for stage, written in spec.stages.items() if written.start]
+        if len(starts) != 1:
+            self._fault(where, f"`{name}` needs exactly one stage with `start: true`, not {len(starts)}")
+            return None
+        start = starts[0]
+        if spec.stages[start].final:
+            self._fault([*where, "stages", start, "final"], f"`{start}` can't be both the start and final")
+        if spec.per is not Per.CUSTOMER and not names(spec.stages[start].on):
+            self._fault([*where, "stages", start], f"`{start}` begins a {spec.per}: say `on:` which events")
+        return start
 
     def _rules(
         self,
@@ -168,6 +199,8 @@ class _Loader:
             return EventRule(
                 id=rule_id, target=stage, on=frozenset(names(rule.on)), sources=sources, when=when, again=rule.again
             )
+        if rule.again:
+            self._fault([*place, "again"], "`again` goes with `on:`; time can't bring an instance to where it is")
         after = self._duration([*place, "after"], rule.after)
         if after is None:
             return None
@@ -212,17 +245,38 @@ class _Loader:
         self._faults.append(str(self._own.fault(where, message)))
 
 
-def _lay_under(over: dict[str, Any], base: dict[str, Any]) -> None:
-    """Mappings are merged key by key, in the base's order; whatever else stands in `over` replaces the base's."""
+def _lay_under(over: dict[str, Any], base: dict[str, Any], *, deep: bool = True) -> None:
+    """Mappings are merged key by key, in the base's order; whatever else stands in `over` replaces the base's.
+
+    A fact is one sentence: a shop's own replaces it whole.
+    """
     own_only = [key for key in over if key not in base]
     for key, value in base.items():
         if key not in over:
             over[key] = value
-        elif isinstance(value, dict) and isinstance(over[key], dict):
-            _lay_under(over[key], value)
+        elif deep and isinstance(value, dict) and isinstance(over[key], dict):
+            _lay_under(over[key], value, deep=key != "facts")
         over[key] = over.pop(key)  # the order counts: of a track's matching rules the last listed wins
     for key in own_only:
         over[key] = over.pop(key)
+
+
+def _round_trip(timed_rules: Mapping[str, Sequence[TimedRule]]) -> list[str]:
+    """Stages that lead round by rules which every entry arms anew; those of `idle` and `since` need an event."""
+    onward = {
+        source: {rule.target for rule in rules if not rule.idle and rule.since is None}
+        for source, rules in timed_rules.items()
+    }
+
+    def search(path: list[str]) -> list[str]:
+        for target in sorted(onward.get(path[-1], ())):
+            if target == path[0]:
+                return [*path, target]
+            if target not in path and (found := search([*path, target])):
+                return found
+        return []
+
+    return next((found for source in onward if (found := search([source]))), [])
 
 
 def _by_event(facts: Iterable[Fact]) -> dict[str, tuple[Fact, ...]]:

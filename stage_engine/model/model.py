@@ -31,7 +31,7 @@ class Fact:
     """An aggregate of a customer's events.
 
     `of` is the property that is summed, kept or told apart. `per_order` counts by the order book instead of by event:
-    one order counts once, with the amounts of its latest copy. `within` is a sliding window.
+    one order counts once, with the amounts of its latest copy, `less_refunds` if so. `within` is a sliding window.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Fact:
     where: Condition | None = None
     within: timedelta | None = None
     per_order: bool = False
+    less_refunds: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
