@@ -24,7 +24,7 @@ from console.sessions import Sessions, WrongTries
 from console.stages import Order, strips
 from console.timeline import stands, timeline
 from services.contracts.storefront import Storefront
-from services.errors import NotFound, RequestError, TooLarge, TooMany
+from services.errors import BadRequest, NotFound, RequestError, TooLarge, TooMany
 from services.process import Readiness, operational_routes
 
 log = structlog.get_logger()
@@ -155,7 +155,10 @@ async def _form(request: Request) -> dict[str, str]:
         body += chunk
         if len(body) > FORM_BYTES:
             raise TooLarge(f"A form of over {FORM_BYTES} bytes is none of ours.")
-    parsed = parse_qs(body.decode("utf-8", "replace"), max_num_fields=10)
+    try:
+        parsed = parse_qs(body.decode("utf-8", "replace"), max_num_fields=10)
+    except ValueError:
+        raise BadRequest("A form of so many fields is none of ours.") from None
     return {name: values[-1] for name, values in parsed.items()}
 
 
@@ -183,7 +186,7 @@ def _answer_errors(app: FastAPI, pages: Pages) -> None:
             "error.html",
             status=503,
             title="Postgres does not answer",
-            message="Nothing is lost: what happens meanwhile waits in Kafka. This page comes back by itself.",
+            message="Nothing is lost: what happens meanwhile waits in Kafka. Load this page again in a moment.",
         )
 
     app.add_exception_handler(RequestError, refused)

@@ -103,6 +103,7 @@ async def test_signing_in_leads_nowhere_else(sign_in: Callable[..., Any], elsewh
 
 async def test_a_form_has_an_end(http: httpx2.AsyncClient) -> None:
     assert (await http.post("/sign-in", content=b"key=" + b"x" * 5_000)).status_code == 413
+    assert (await http.post("/sign-in", content=b"key=x&" * 100)).status_code == 400
 
 
 @pytest.mark.parametrize("path", ["/", "/sign-in", "/static/console.js", "/nowhere"])
