@@ -55,6 +55,6 @@ $(INSTALLED): requirements-dev.lock pyproject.toml
 	@export PATH="$$PATH:$(CURDIR)/$(BIN)"; \
 	command -v uv >/dev/null || { echo "Installing uv …"; $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; } && \
 	echo "Installing what Stagepost needs …" && \
-	uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock && \
+	uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements-dev.lock && \
 	uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@

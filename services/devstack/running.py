@@ -8,7 +8,7 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
@@ -20,6 +20,8 @@ from services.devstack.home import Home, read_json, write_json
 MARK: Final = "STAGEPOST_STACK_MARK"
 SUPERVISOR_GRACE: Final = 75.0
 """Seconds for `stagepost up` to stop all in order: the sum of the layers' own graces."""
+KILL_GRACE: Final = 5.0
+"""Seconds for the system to end one that was killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +81,8 @@ def stop_supervisor(home: Home, run: Run) -> bool:
         supervisor = psutil.Process(run.supervisor)
         supervisor.terminate()
         supervisor.resume()  # one that was stopped by Ctrl-Z can't answer
-        _, alive = psutil.wait_procs([supervisor], timeout=SUPERVISOR_GRACE)
-        for process in alive:
-            process.kill()
+        if not _becomes(lambda: not home.is_locked, time.monotonic() + SUPERVISOR_GRACE):
+            supervisor.kill()
     return True
 
 
@@ -100,17 +101,29 @@ def stop_children(run: Run) -> list[str]:
                 process.send_signal(signal.Signals(child.stop_signal))
                 process.resume()
         deadline = time.monotonic() + max((child.grace for child, _ in alive), default=0)
-        _kill_after((process for _, process in alive), deadline)
+        _kill_after(run, [child.pid for child, _ in alive], deadline)
     return stopped
 
 
-def _kill_after(processes: Iterable[psutil.Process], deadline: float) -> None:
-    _, alive = psutil.wait_procs(list(processes), timeout=max(0.0, deadline - time.monotonic()))
-    for process in alive:
-        for one in (*_children(process), process):
-            with suppress(psutil.Error):
-                one.kill()
-    psutil.wait_procs(alive, timeout=5)
+def _kill_after(run: Run, pids: Sequence[int], deadline: float) -> None:
+    def still() -> list[psutil.Process]:
+        return [process for pid in pids if (process := process_of(run, pid)) is not None]
+
+    if not _becomes(lambda: not still(), deadline):
+        for process in still():
+            for one in (*_children(process), process):
+                with suppress(psutil.Error):
+                    one.kill()
+        _becomes(lambda: not still(), time.monotonic() + KILL_GRACE)
+
+
+def _becomes(condition: Callable[[], bool], deadline: float) -> bool:
+    """Looks again and again; psutil's own wait takes one that nobody has collected yet (a zombie) for alive."""
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:

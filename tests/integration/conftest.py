@@ -16,8 +16,9 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from visiting import Visit
 
-STAGEPOST = (sys.executable, "-m", "services")
+STAGEPOST = (sys.executable, "-m", "services.devstack")
 FIRST_START = 300
 """Seconds; the first start on a machine fetches Kafka."""
 
@@ -134,7 +135,7 @@ def start_stack(shop: Path) -> Iterator[StartStack]:
             stack.process.wait(timeout=90)
         assert stack.nothing_is_left(), stack.processes()
     for home in {stack.home for stack in started}:
-        shutil.rmtree(home)
+        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -171,3 +172,9 @@ def eventually() -> Callable[..., Awaitable[None]]:
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
         yield client
+
+
+@pytest.fixture
+def visit(http: httpx.AsyncClient, stack: dict[str, str]) -> Visit:
+    """A visitor of this test's own."""
+    return Visit(http, stack)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -285,12 +286,14 @@ def test_waiting_ends_when_the_stack_has_gone(start_stack: StartStack) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user gets to what is theirs")
-def test_postgres_runs_in_a_home_that_is_root_s_alone(start_stack: StartStack) -> None:
-    with tempfile.TemporaryDirectory() as closed:  # mode 0700
-        home = Path(closed) / "home"
-        home.mkdir()
-        stack = start_stack("--only", "postgres", "--free-ports", home=home)
-        stack.wait()
-        assert (home / "postgres").is_symlink()
-        assert stat.S_IMODE(Path(closed).stat().st_mode) == 0o700
-        stack.stop()
+def test_postgres_runs_in_a_home_that_is_root_s_alone(start_stack: StartStack, tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    home = closed / "home"
+    home.mkdir(parents=True)
+    closed.chmod(0o700)
+    stack = start_stack("--only", "postgres", "--free-ports", home=home)
+    stack.wait()
+    assert (home / "postgres").is_symlink()
+    assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+    stack.stop()
+    shutil.rmtree((home / "postgres").resolve())
