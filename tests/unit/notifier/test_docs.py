@@ -1,0 +1,60 @@
+"""docs/followups.md says what is so: its examples work, and nothing that there is is left out."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from notifier.content import Content, Item, Shop
+from notifier.followups_file import _Written, read_follow_ups
+from notifier.guard import Reason
+from notifier.render import Renderer
+from notifier.samples import sample_contents
+from notifier.settings import SmtpSettings
+from notifier.status import Status
+from services.contracts.storefront import Sender, Storefront
+from services.shop import YamlFile
+from tests.unit.notifier.builders import ABANDONED_CART
+
+TEXT = (Path(__file__).parents[3] / "docs" / "followups.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_example_can_be_read(example: str, tmp_path: Path) -> None:
+    (tmp_path / "followups.yaml").write_text(example, encoding="utf-8")
+    assert read_follow_ups(YamlFile(tmp_path / "followups.yaml"))
+
+
+def test_the_example_of_a_template_renders(tmp_path: Path) -> None:
+    (template,) = re.findall(r"```\n(\{% extends.*?)```", TEXT, re.DOTALL)
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "abandoned-cart.mjml").write_text(template, encoding="utf-8")
+    storefront = Storefront(
+        name="Fern",
+        url="https://shop.example",
+        currency="EUR",
+        timezone="Europe/Berlin",
+        sender=Sender(name="Fern", email="hello@shop.example"),
+    )
+    Renderer(tmp_path).check(ABANDONED_CART, sample_contents(ABANDONED_CART, storefront))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(field.encode_name for field in msgspec.structs.fields(_Written)),
+        *Reason,
+        *Status,
+        *(field.name for kind in (Content, Item, Shop) for field in fields(kind)),
+    ],
+)
+def test_every_name_that_a_marketer_may_meet_is_explained(name: str) -> None:
+    assert f"`{name}`" in TEXT
+
+
+@pytest.mark.parametrize("name", SmtpSettings.model_fields)
+def test_every_setting_of_the_mail_server_is_explained(name: str) -> None:
+    assert f"__{name.upper()}`" in TEXT
