@@ -123,6 +123,7 @@ transitions = sa.Table(
     sa.Column("number", sa.Integer, nullable=False, comment="order within the customer's surviving transitions"),
     sa.Column("retracted", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("body", JSONB, nullable=False, comment="services.contracts.changes.Transition"),
+    sa.Index("transitions_by_time", "at"),
 )
 
 outbox = sa.Table(

@@ -28,10 +28,11 @@ VIEWS = {
          GROUP BY storefront, track, stage
     """,
     "transitions": """
-        SELECT customer.storefront, transition.customer_id, transition.id, transition.at,
-               transition.body ->> 'track' AS track, transition.body ->> 'key' AS key,
+        SELECT customer.storefront, transition.customer_id, transition.id, transition.at, transition.number,
+               transition.body ->> 'instance' AS instance, transition.body ->> 'track' AS track, transition.body ->> 'key' AS key,
                transition.body ->> 'from_stage' AS from_stage, transition.body ->> 'to_stage' AS to_stage,
-               transition.body ->> 'rule' AS rule, transition.body ->> 'reason' AS reason
+               transition.body ->> 'rule' AS rule, transition.body ->> 'reason' AS reason,
+               transition.body -> 'facts' AS facts, transition.body -> 'cause' ->> 'event_id' AS cause
           FROM engine.transitions AS transition
           JOIN engine.customers AS customer ON customer.id = transition.customer_id
          WHERE NOT transition.retracted
@@ -238,6 +239,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("customer_id", "id"),
         schema="engine",
     )
+    op.create_index("transitions_by_time", "transitions", ["at"], unique=False, schema="engine")
     op.create_table(
         "watermark",
         sa.Column("row", sa.SmallInteger(), autoincrement=False, server_default="1", nullable=False),

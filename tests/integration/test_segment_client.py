@@ -14,7 +14,7 @@ async def test_an_unmodified_segment_client_drives_a_cart_to_a_reminder(visit: V
         visit.stack["write_key"],
         host=visit.stack["ingest"],
         on_error=lambda error, batch: faults.append((error, batch)),
-        flush_interval=0.1,
+        upload_interval=0.1,
     )
     client.identify(visit.user, {"email": visit.email, "firstName": "Ann"})
     client.track(visit.user, "Product Viewed", {"product_id": "fern"})

@@ -1,0 +1,74 @@
+"""The migrations come to the tables that the services declare, and services refuse what is not migrated."""
+
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, TypeAlias
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from migrations.commands import configuration, upgrade
+from migrations.target import compared, metadatas
+from services.errors import NotMigrated
+from services.postgres import SCHEMA_REVISION, check_migrated, create_engine
+from services.settings import PostgresSettings
+
+Stack: TypeAlias = Any
+"""The RunningStack of conftest.py, which test files can't import."""
+
+
+@pytest.fixture(scope="module")
+def server(start_stack: Callable[..., Stack]) -> Iterator[Stack]:
+    stack = start_stack("--only", "postgres", "--free-ports")
+    stack.wait()
+    yield stack
+    stack.stop()
+
+
+@pytest.fixture
+async def empty(server: Stack) -> AsyncIterator[AsyncEngine]:
+    """A database of the test's own, with nothing in it."""
+    name = f"test_{uuid4().hex[:8]}"
+    dsn = server.endpoints["postgres"]
+    admin = create_engine(PostgresSettings(dsn=dsn), application="test")
+    async with admin.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    await admin.dispose()
+    engine = create_engine(PostgresSettings(dsn=re.sub(r"/\w+$", f"/{name}", dsn)), application="test")
+    yield engine
+    await engine.dispose()
+
+
+async def test_the_migrations_come_to_the_declared_tables(empty: AsyncEngine) -> None:
+    assert await upgrade(empty) == (None, SCHEMA_REVISION)
+    async with empty.connect() as connection:
+        different = await connection.run_sync(
+            lambda sync: compare_metadata(
+                MigrationContext.configure(sync, opts={"include_schemas": True, "include_object": compared}), metadatas
+            )
+        )
+        head = await connection.run_sync(lambda s: ScriptDirectory.from_config(configuration(s)).get_current_head())
+    assert different == []
+    assert head == SCHEMA_REVISION
+
+
+async def test_migrating_again_changes_nothing(empty: AsyncEngine) -> None:
+    await upgrade(empty)
+    assert await upgrade(empty) == (SCHEMA_REVISION, SCHEMA_REVISION)
+
+
+async def test_a_service_refuses_an_empty_database_and_says_what_to_run(empty: AsyncEngine) -> None:
+    with pytest.raises(NotMigrated, match="run: stagepost migrate"):
+        await check_migrated(empty)
+
+
+async def test_a_service_refuses_another_schema_and_names_both(empty: AsyncEngine) -> None:
+    await upgrade(empty)
+    with pytest.raises(NotMigrated, match=f"at schema {SCHEMA_REVISION}, this version needs 9999"):
+        await check_migrated(empty, expected="9999")
