@@ -51,21 +51,29 @@ def _exists(name: str) -> bool:
 
 def runnable_install(install: Path, user: OsUser | None) -> Path:
     """The folder of Postgres' programs, or a copy of it that this user can run."""
-    if user is None or _runs(install / "bin" / "postgres", user):
+    if user is None or _runs(install / "bin" / "initdb", user):
         return install
-    stamp = hashlib.sha256(f"{install}{(install / 'bin' / 'postgres').stat().st_mtime_ns}".encode()).hexdigest()[:12]
+    stamp = hashlib.sha256((install / "bin" / "postgres").read_bytes()).hexdigest()[:12]
     copy = _state() / f"postgres-{stamp}"
     if not copy.exists():
-        part = copy.with_name(f".{copy.name}.{os.getpid()}")
-        shutil.copytree(install, part, symlinks=True)
-        part.chmod(0o755)
-        try:
-            part.rename(copy)
-        except OSError:
-            shutil.rmtree(part)  # another stack was faster
-    if not _runs(copy / "bin" / "postgres", user):
-        raise ConfigurationError(f"{copy}/bin/postgres can't be run as {user.name}; is /var mounted noexec?")
-    return copy
+        _copy_package(install.parent, copy)
+    copied = copy / install.parent.name / install.name
+    if not _runs(copied / "bin" / "initdb", user):
+        raise ConfigurationError(f"{copied}/bin/initdb can't be run as {user.name}; is /var mounted noexec?")
+    return copied
+
+
+def _copy_package(package: Path, copy: Path) -> None:
+    """The package and the folder of libraries beside it, which its programs find by the way between the two."""
+    part = copy.with_name(f".{copy.name}.{os.getpid()}")
+    part.mkdir(mode=0o755)
+    for folder in (package, package.with_name(f"{package.name}.libs")):
+        if folder.exists():
+            shutil.copytree(folder, part / folder.name, symlinks=True, ignore=shutil.ignore_patterns("pginstall"))
+    try:
+        part.rename(copy)
+    except OSError:
+        shutil.rmtree(part)  # another stack was faster
 
 
 def data_folder(wanted: Path, user: OsUser | None) -> Path:
