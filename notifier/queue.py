@@ -23,8 +23,9 @@ from notifier.store import CUSTOMER_COLUMNS, INSTANCE_COLUMNS, as_text, customer
 from notifier.tables import customers, instances, known_until, messages, spent_claims
 from services.postgres import among, columns_of, rows, transaction
 
-CLAIM_LEASE = timedelta(seconds=60)
-"""A claimed message whose process died waits so long; claiming to marking takes well under a second."""
+CLAIM_LEASE = timedelta(seconds=20)
+"""A claimed message whose process died waits so long. Should a slow server make a claim outlast it, another process may
+take the message over; then our mark finds it gone, and nothing is sent twice."""
 LOST = "the process that was sending it ended before its outcome was written"
 
 
