@@ -10,7 +10,7 @@ from services.shop import default_shop
 
 
 class ConsoleHttp(HttpSettings):
-    port: int = Field(default=8083, ge=0, le=65535)
+    port: int = Field(default=8083, ge=0, le=65535, description="0 takes a free one")
 
 
 class ConsoleSettings(Settings):

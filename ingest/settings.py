@@ -34,6 +34,11 @@ def _write_keys(given: Any) -> Any:  # noqa: ANN401  what pydantic hands over
 class IngestSettings(Settings):
     kafka: KafkaSettings
     http: HttpSettings = HttpSettings(port=8080)
-    write_keys: Annotated[tuple[InstanceOf[WriteKey], ...], NoDecode, BeforeValidator(_write_keys), Field(min_length=1)]
+    write_keys: Annotated[
+        tuple[InstanceOf[WriteKey], ...],
+        NoDecode,
+        BeforeValidator(_write_keys),
+        Field(min_length=1, description="a JSON list; normally through WRITE_KEYS_FILE"),
+    ]
     limits: Limits = Limits()
     publish: PublishSettings = PublishSettings()

@@ -12,10 +12,10 @@ from services.shop import default_shop
 
 
 class SmtpSettings(Group):
-    host: str
+    host: str = Field(description="the mail relay")
     port: int = Field(default=587, ge=1, le=65535, description="587 for STARTTLS, 465 for TLS from the first byte")
-    username: str | None = None
-    password: SecretStr | None = None
+    username: str | None = Field(default=None, description="to log in with; none: no login")
+    password: SecretStr | None = Field(default=None, description="to log in with; refused where security is `none`")
     security: Literal["starttls", "tls", "none"] = Field(
         default="starttls", description="`none` only where the way to the server is private: mail is readable on it"
     )
@@ -36,13 +36,13 @@ class SmtpSettings(Group):
 
 
 class NotifierHttp(HttpSettings):
-    port: int = Field(default=8082, ge=0, le=65535)
+    port: int = Field(default=8082, ge=0, le=65535, description="0 takes a free one")
 
 
 class NotifierSettings(Settings):
     kafka: KafkaSettings
     postgres: PostgresSettings
     smtp: SmtpSettings
-    operator_key: SecretStr = Field(min_length=16)
+    operator_key: SecretStr = Field(min_length=16, description="opens the operators' routes")
     http: NotifierHttp = NotifierHttp()
     shop: Path = Field(default_factory=default_shop, description="the shop directory")

@@ -34,13 +34,18 @@ class Group(BaseModel):
 
 class KafkaSettings(Group):
     bootstrap_servers: str = Field(description="host:port, several with commas")
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
-    sasl_username: str | None = None
-    sasl_password: SecretStr | None = None
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT",
+        description="as Kafka calls it: SSL encrypts, SASL logs in; SASL_SSL over any network not yours",
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="PLAIN", description="how to log in, where the protocol has SASL"
+    )
+    sasl_username: str | None = Field(default=None, description="for SASL")
+    sasl_password: SecretStr | None = Field(default=None, description="for SASL")
     ca_file: Path | None = Field(default=None, description="PEM of who signed the brokers' certificates")
     cert_file: Path | None = Field(default=None, description="PEM of our own certificate, for brokers that ask")
-    key_file: Path | None = None
+    key_file: Path | None = Field(default=None, description="PEM of the key to it, where it is not in the same file")
     replication_factor: int = Field(
         default=1, ge=1, description="of topics that `stagepost migrate` creates; 3 in production"
     )
@@ -85,7 +90,9 @@ class HttpSettings(Group):
 
 
 class LogSettings(Group):
-    level: Literal["debug", "info", "warning", "error"] = "info"
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="the least that is logged; libraries' lines as well"
+    )
     format: Literal["auto", "json", "pretty"] = Field(default="auto", description="auto: pretty on a terminal")
 
 
