@@ -24,7 +24,7 @@ from services.errors import ShopError
 Path_ = Sequence[str | int]
 T = TypeVar("T")
 
-__all__ = ["Look", "Sender", "Shop", "Storefront", "YamlFile", "default_shop", "load_shop", "plain"]
+__all__ = ["Look", "Sender", "Shop", "Storefront", "YamlFile", "default_shop", "demo_shop", "load_shop", "plain"]
 
 
 class YamlFile:
@@ -192,5 +192,14 @@ def load_shop(directory: Path) -> Shop:
 
 def default_shop() -> Path:
     """The shop directory that comes with Stagepost: beside the code in a checkout, inside the package elsewhere."""
-    checkout = Path(__file__).resolve().parent.parent / "shop"
-    return checkout if checkout.is_dir() else Path(str(files("services") / "default_shop"))
+    return _shipped("shop", "default_shop")
+
+
+def demo_shop() -> Path:
+    """The sample shop that the demo's visitors come to."""
+    return _shipped("examples/demo-shop", "demo_shop")
+
+
+def _shipped(in_checkout: str, in_package: str) -> Path:
+    checkout = Path(__file__).resolve().parent.parent / in_checkout
+    return checkout if checkout.is_dir() else Path(str(files("services") / in_package))

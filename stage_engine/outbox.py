@@ -5,7 +5,7 @@ yet published, never "after the last id": sequences commit out of order. A repea
 are what is stored.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -134,8 +134,8 @@ def _record(row: Any) -> Record:  # noqa: ANN401  SQLAlchemy's row
     )
 
 
-async def announce_known_until(engine: AsyncEngine, sender: Sender) -> datetime | None:
-    """Tells every partition up to when no wake is overdue and no change unpublished; None while that can't be said.
+async def announce_known_until(engine: AsyncEngine, sender: Sender, storefronts: Collection[str]) -> datetime | None:
+    """Tells every partition the time before which no wake is overdue and no change unpublished; None before any is.
 
     The order matters: the watermark is read first, so whatever is found undone afterwards is counted against it.
     """
@@ -145,12 +145,10 @@ async def announce_known_until(engine: AsyncEngine, sender: Sender) -> datetime 
             return None
         c = tables.customers.c
         overdue: datetime | None = await connection.scalar(
-            sa.select(sa.func.min(c.next_wake)).where(c.next_wake <= known)
+            sa.select(sa.func.min(c.next_wake)).where(c.next_wake <= known, among(c.storefront, storefronts))
         )
-        unpublished = await connection.scalar(sa.select(sa.exists().where(~_O.published)))
-    if unpublished:
-        return None
-    until = min(known, overdue) if overdue else known
+        unpublished: datetime | None = await connection.scalar(sa.select(sa.func.min(_O.made_at)).where(~_O.published))
+    until = min(time for time in (known, overdue, unpublished) if time is not None)
     value = encode_change(KnownUntil(known_until=until))
     headers = cloudevent_headers(
         ChangeType.KNOWN_UNTIL, event_id=until.isoformat(), storefront="", subject=None, time=until

@@ -79,7 +79,7 @@ async def main(settings: EngineSettings) -> None:
         async def announce(stopping: asyncio.Event) -> None:
             async def step() -> bool:
                 try:
-                    await announce_known_until(engine, sender)
+                    await announce_known_until(engine, sender, list(shop.storefronts))
                 except (DBAPIError, OSError, SendFailed, SendUnknown) as error:
                     log.warning("`known.until` could not be announced", why=repr(error))
                 return False

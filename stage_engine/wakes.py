@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.postgres import transaction
+from services.postgres import among, transaction
 from stage_engine import store, tables
 from stage_engine.apply import Rules, fold_onward
 from stage_engine.metrics import WAKES
@@ -35,7 +35,7 @@ class Wakes:
                     return False
                 due = await connection.execute(
                     sa.select(c.id)
-                    .where(c.next_wake <= until)
+                    .where(c.next_wake <= until, among(c.storefront, list(self.rules.storefronts)))
                     .order_by(c.next_wake)
                     .limit(AT_ONCE)
                     .with_for_update(skip_locked=True)

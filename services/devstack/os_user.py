@@ -82,6 +82,8 @@ def data_folder(wanted: Path, user: OsUser | None) -> Path:
     if user is not None and not _reaches(wanted.parent, user):
         _sweep()
         folder = _state() / f"data-{hashlib.sha256(str(wanted).encode()).hexdigest()[:16]}"
+        if folder.exists() and not wanted.is_symlink():
+            shutil.rmtree(folder)  # of a home that was removed, and made anew at the same place
         folder.mkdir(exist_ok=True)
         (folder / "belongs-to").write_text(str(wanted.parent), encoding="utf-8")
         if not wanted.is_symlink():

@@ -1,19 +1,34 @@
 """Which ports a stack listens on: the usual ones where they are free, any free one where not."""
 
+import fcntl
 import socket
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from services.errors import ConfigurationError
 
 LOOPBACK = "127.0.0.1"
 
 
 class Ports:
-    """Claimed ports stay occupied until `release`, shortly before who listens there is started."""
+    """Claimed ports stay occupied until `release`, shortly before who listens there is started.
 
-    def __init__(self, preferred: Mapping[str, int], remembered: Mapping[str, int]) -> None:
+    Other stacks keep off for longer, until this process ends: each has locked the bytes that its ports number in one
+    shared file. Without that, two that start together take each other's port between release and listening.
+    """
+
+    def __init__(self, preferred: Mapping[str, int], remembered: Mapping[str, int], claims: Path) -> None:
         """`preferred` are tried first, `remembered` after them; 0 leaves the choice to the system."""
         self._preferred = preferred
         self._remembered = remembered
+        try:
+            claims.parent.mkdir(parents=True, exist_ok=True)
+            self._claims = claims.open("a")
+        except OSError as error:
+            raise ConfigurationError(
+                f"{claims} can't be written to: {error.strerror}; set STAGEPOST_CACHE to a folder that can"
+            ) from None
         self._held: dict[str, socket.socket] = {}
         self._chosen: dict[str, int] = {}
 
@@ -21,7 +36,8 @@ class Ports:
         for port in (self._preferred.get(name, 0), self._remembered.get(name, 0)):
             if port and self._try(name, port):
                 return port
-        self._try(name, 0)
+        while not self._try(name, 0):
+            """Another stack has just been given it; the system has others."""
         return self._chosen[name]
 
     def __getitem__(self, name: str) -> int:
@@ -35,9 +51,11 @@ class Ports:
         if name in self._held:
             self._held.pop(name).close()
 
-    def release_all(self) -> None:
+    def give_back(self) -> None:
+        """All of them, to other stacks as well."""
         for name in list(self._held):
             self.release(name)
+        self._claims.close()
 
     def _try(self, name: str, port: int) -> bool:
         with ExitStack() as opened, suppress(OSError):
@@ -46,8 +64,10 @@ class Ports:
             held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             held.bind((LOOPBACK, port))
             held.listen(1)
+            found: int = held.getsockname()[1]
+            fcntl.lockf(self._claims, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, found)
             opened.pop_all()
             self._held[name] = held
-            self._chosen[name] = held.getsockname()[1]
+            self._chosen[name] = found
             return True
         return False

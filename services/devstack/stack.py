@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from services.devstack.supervisor import Supervisor
 from services.shop import load_shop
 
 T = TypeVar("T")
+During = Callable[[dict[str, str]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,19 +48,20 @@ class Stack:
         self._options = options
         self._report = report
         self._keys = ensure_keys(home, load_shop(options.shop).storefronts)
-        self._ports = Ports({} if options.free_ports else USUAL_PORTS, read_json(home.ports_file))
+        usual = {} if options.free_ports else USUAL_PORTS
+        self._ports = Ports(usual, read_json(home.ports_file), cache_folder() / "ports")
         self._supervisor = Supervisor(home, self._ports, restarts=options.restarts, say=report.say)
 
-    async def run(self, started: Callable[[dict[str, str]], None]) -> None:
+    async def run(self, during: During) -> None:
         """Until SIGINT, SIGTERM or SIGHUP, then stops all. Raises what failed, with all stopped as well.
 
-        `started` is told the endpoints once all are ready.
+        `during` is given the endpoints once all are ready; when it returns, all is stopped as well.
         """
         asked = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, self._on_signal, asked)
         stop = asyncio.create_task(asked.wait())
-        life = asyncio.create_task(self._live(started))
+        life = asyncio.create_task(self._live(during))
         ends: set[asyncio.Future[Any]] = {stop, life, self._supervisor.failed}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
@@ -67,7 +69,7 @@ class Stack:
         outcome = (await asyncio.gather(life, return_exceptions=True))[0]
         self._report.say("Stopping …")
         await self._supervisor.stop()
-        self._ports.release_all()
+        self._ports.give_back()
         self._home.endpoints_file.unlink(missing_ok=True)
         if self._supervisor.failed.done():
             raise self._supervisor.failed.result()
@@ -79,7 +81,7 @@ class Stack:
             self._supervisor.kill()
         asked.set()
 
-    async def _live(self, started: Callable[[dict[str, str]], None]) -> None:
+    async def _live(self, during: During) -> None:
         left = read_run(self._home)
         if left is not None and (stopped := await in_thread(lambda: stop_children(left))):
             self._report.say(f"  stopped what an earlier run left behind: {', '.join(stopped)}")
@@ -87,8 +89,7 @@ class Stack:
             request.unlink()
         with self._report.showing():
             endpoints = await self._start()
-        started(endpoints)
-        await asyncio.Event().wait()
+        await during(endpoints)
 
     async def _start(self) -> dict[str, str]:
         parts = self._options.parts
