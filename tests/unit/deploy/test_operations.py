@@ -1,0 +1,85 @@
+"""docs/operations.md, held against the code: a setting that nobody can find is none."""
+
+import json
+import re
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BeforeValidator, TypeAdapter
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from services.durations import spoken
+from services.shop import default_shop, load_shop
+
+
+def row(name: str, field: FieldInfo, default: str) -> str:
+    return f"| `{name}` | {default} | {field.description} |"
+
+
+def as_written(field: FieldInfo) -> str:
+    """The default, as it would stand in the environment."""
+    if field.default_factory is default_shop:
+        return "the default shop"
+    default = field.default
+    if default is PydanticUndefined:
+        return "**must be given**"
+    if default is None:
+        return "none"
+    if isinstance(default, timedelta):
+        return f"`{_duration(field, default)}`"
+    return f"`{default}`"
+
+
+def _duration(field: FieldInfo, default: timedelta) -> str:
+    """As `1h30m` where the setting takes that, else by ISO 8601 as pydantic does."""
+    takes_spoken = any(
+        isinstance(part, BeforeValidator) and part.func(spoken(default)) == default for part in field.metadata
+    )
+    iso: str = TypeAdapter(timedelta).dump_python(default, mode="json")
+    return spoken(default) if takes_spoken else iso
+
+
+@pytest.mark.parametrize("command", ["ingest", "stage-engine", "notifier", "console", "migrate"])
+def test_every_setting_is_in_the_handbook_with_its_default_and_reason(
+    command: str, operations: str, processes: dict[str, Any]
+) -> None:
+    process = processes[command]
+    missing = []
+    for name, field in process.fields.items():
+        assert field.description, f"{name} says nothing about itself"
+        default = as_written(field)
+        if name == "STAGEPOST_HTTP__PORT":
+            default = "`8080` ingest, `8081` stage-engine, `8082` notifier, `8083` console"
+            assert f"`{process.port}` {command}" in default
+        if row(name, field, default) not in operations:
+            missing.append(row(name, field, default))
+    assert missing == []
+
+
+def test_the_handbook_names_no_setting_that_is_gone(operations: str, processes: dict[str, Any]) -> None:
+    known = {name for process in processes.values() for name in process.fields}
+    named = set(re.findall(r"^\| `(STAGEPOST_\w+)` \|", operations, re.MULTILINE))
+    assert named == known
+
+
+def test_the_handbooks_way_to_make_write_keys_works(operations: str, processes: dict[str, Any]) -> None:
+    found = re.search(r"python -c '\n(import sys, msgspec\n.*?)' main-shop", operations, re.DOTALL)
+    assert found is not None
+    made = subprocess.run([sys.executable, "-c", found[1], "main-shop"], capture_output=True, text=True, check=True)
+    told = dict(line.split() for line in made.stderr.splitlines())
+    stored = json.loads(made.stdout)
+    assert {key["kind"]: key["prefix"] for key in stored} == {kind: key[:13] for kind, key in told.items()}
+    loaded = TypeAdapter(processes["ingest"].settings).validate_python(
+        {"kafka": {"bootstrap_servers": "127.0.0.1:9092"}, "write_keys": made.stdout}
+    )
+    assert {key.storefront for key in loaded.write_keys} == {"main-shop"} <= set(load_shop(default_shop()).storefronts)
+
+
+def test_every_link_of_the_handbook_leads_somewhere(operations: str, deploy: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", operations):
+        assert (deploy.parent / "docs" / target).resolve().exists(), target
