@@ -1,0 +1,250 @@
+"""Instances: one run of a track. Carts have keys that nothing changes, are ended by orders, and may begin again."""
+
+import pytest
+
+from stage_engine.instances import MOST
+from tests.unit.stage_engine.builders import added, event, model, ordered, parallel_carts, see, when
+
+LINE = {"product_id": "p1", "quantity": 1}
+
+
+def updated(after: str, *lines: dict[str, object], cart: str = "c1"):  # noqa: ANN201  an Entry
+    return event("Cart Updated", after, cart_id=cart, products=list(lines))
+
+
+def key_of_cart(**said: object) -> list[str]:
+    return see(added(cart=None, **said)).keys("cart")
+
+
+# Keys
+
+
+def test_a_carts_key_is_its_id() -> None:
+    assert key_of_cart(cart_id="c9", who={"user_id": "u1", "anonymous_id": "a1", "cart_token": "t1"}) == ["c9"]
+
+
+def test_without_an_id_it_is_the_token_that_a_checkout_joins_it_by() -> None:
+    assert key_of_cart(cart_token="t9", who={"user_id": "u1", "anonymous_id": "a1"}) == ["t9"]
+    assert key_of_cart(who={"user_id": "u1", "anonymous_id": "a1", "cart_token": "t1"}) == ["t1"]
+
+
+def test_without_either_it_is_the_events_device() -> None:
+    assert key_of_cart(who={"user_id": "u1", "email": "a@b.c", "anonymous_id": "a1"}) == ["a1"]
+
+
+def test_without_a_device_it_is_the_events_strongest_identity() -> None:
+    assert key_of_cart(who={"user_id": "u1", "email": "a@b.c"}) == ["u1"]
+
+
+@pytest.mark.parametrize("nobody", ["null", "", "0", None, False, {}, [], "undefined", 0])
+def test_an_id_that_names_no_cart_is_none(nobody: object) -> None:
+    assert key_of_cart(cart_id=nobody, who={"user_id": "u1", "anonymous_id": "a1"}) == ["a1"]
+
+
+def test_a_number_and_its_text_are_one_cart() -> None:
+    assert see(added("0s", cart=None, cart_id=1001), added("1s", cart="1001")).keys("cart") == ["1001"]
+
+
+def test_a_login_changes_no_key() -> None:
+    device = {"anonymous_id": "a1"}
+    seen = see(added("0s", cart=None, who=device), added("1m", cart=None, who={**device, "user_id": "u1"}))
+    assert seen.keys("cart") == ["a1"]
+    assert seen.instance("cart", "a1").subject.items[0]["quantity"] == 2
+
+
+def test_an_instance_is_named_after_the_identity_of_its_first_event() -> None:
+    guest, known = added("0s", who={"anonymous_id": "a1"}), added("1m")
+    alone, joined = see(guest), see(guest, known)
+    assert alone.instance("cart", "c1").id == joined.instance("cart", "c1").id
+    assert see(known).instance("cart", "c1").id != alone.instance("cart", "c1").id
+
+
+# Ends
+
+
+def test_an_order_ends_all_the_carts_opened_before_it() -> None:
+    seen = see(added("0s"), added("1m", cart="c2"), added("1m", cart=None), ordered("2m"), until="9h")
+    assert {seen.stage("cart", key) for key in ("c1", "c2", "u1")} == {"ordered"}
+
+
+def test_an_order_ends_an_abandoned_cart() -> None:
+    assert see(added("0s"), ordered("5h")).went("cart", "c1") == ["active", "abandoned", "ordered"]
+
+
+def test_a_cart_opened_after_the_order_goes_on() -> None:
+    seen = see(ordered("0s"), added("1m"), until="2h")
+    assert seen.went("cart", "c1") == ["active", "abandoned"]
+
+
+def test_an_order_that_names_a_cart_ends_the_others_too() -> None:
+    assert see(added("0s"), added("1s", cart="c2"), ordered("2s", cart_id="c1")).stage("cart", "c2") == "ordered"
+
+
+def test_where_carts_are_parallel_an_order_ends_the_one_it_names() -> None:
+    seen = see(added("0s"), added("1s", cart="c2"), ordered("2s", cart_id="c1"), by=parallel_carts())
+    assert (seen.stage("cart", "c1"), seen.stage("cart", "c2")) == ("ordered", "active")
+
+
+@pytest.mark.parametrize("named", [{}, {"cart_id": None}, {"cart_id": "null"}, {"cart_token": "undefined"}])
+def test_where_carts_are_parallel_an_order_that_names_none_ends_all(named: dict[str, object]) -> None:
+    seen = see(added("0s"), added("1s", cart="c2"), ordered("2s", **named), by=parallel_carts())
+    assert (seen.stage("cart", "c1"), seen.stage("cart", "c2")) == ("ordered", "ordered")
+
+
+def test_a_later_copy_of_an_order_ends_no_cart_opened_since() -> None:
+    seen = see(ordered("0s"), added("1m"), ordered("2m", total=13), event("Order Updated", "3m", order_id="o1"))
+    assert seen.stage("cart", "c1") == "active"
+
+
+def test_an_order_is_not_one_of_a_carts_own_events() -> None:
+    seen = see(added("0s"), ordered("10m"))
+    assert seen.instance("cart", "c1").touched_at == when("0s")
+
+
+# Beginning again
+
+
+def test_a_product_added_to_an_ended_cart_begins_it_again() -> None:
+    end = ordered("1m")
+    seen = see(added("0s"), end, added("2m"))
+    assert seen.keys("cart") == ["c1", "c1#2"]
+    assert (seen.stage("cart", "c1"), seen.stage("cart", "c1#2")) == ("ordered", "active")
+    assert seen.instance("cart", "c1#2").run == f"{end.identity}:{end.event.id}"
+    assert seen.instance("cart", "c1#2").subject.items == [{"product_id": "p1", "quantity": 1}]
+
+
+def test_runs_of_one_cart_have_names_of_their_own() -> None:
+    seen = see(added("0s"), ordered("1m"), added("2m"), ordered("3m", order="o2"), added("4m"))
+    assert len({i.id for i in seen.state.instances if i.track == "cart"}) == 3
+    assert seen.keys("cart") == ["c1", "c1#2", "c1#3"]
+
+
+def test_a_cart_updated_that_repeats_the_ended_contents_begins_nothing() -> None:
+    seen = see(updated("0s", LINE), ordered("1m"), updated("2m", LINE), updated("3m"), until="9h")
+    assert seen.keys("cart") == ["c1"]
+
+
+def test_a_cart_updated_with_less_than_the_ended_contents_begins_nothing() -> None:
+    seen = see(updated("0s", {**LINE, "quantity": 3}), ordered("1m"), updated("2m", LINE, LINE))
+    assert seen.keys("cart") == ["c1"]
+
+
+@pytest.mark.parametrize("more", [{"product_id": "p2"}, {**LINE, "quantity": 2}, {**LINE, "variant": "blue"}])
+def test_a_cart_updated_holding_what_the_ended_run_did_not_begins_again(more: dict[str, object]) -> None:
+    seen = see(updated("0s", LINE), ordered("1m"), updated("2m", LINE, more), until="9h")
+    assert seen.went("cart", "c1#2") == ["active", "abandoned"]
+
+
+def test_one_product_in_two_lines_is_more_than_in_one() -> None:
+    assert see(updated("0s", LINE), ordered("1m"), updated("2m", LINE, LINE)).keys("cart") == ["c1", "c1#2"]
+
+
+@pytest.mark.parametrize("name", ["Product Removed", "Cart Viewed", "Checkout Started"])
+def test_nothing_else_begins_a_cart_again(name: str) -> None:
+    assert see(added("0s"), ordered("1m"), event(name, "2m", cart_id="c1", product_id="p2")).keys("cart") == ["c1"]
+
+
+def test_an_order_id_has_one_run_for_ever() -> None:
+    text = "extends: seven-stage\ntracks: {order: {stages: {cancelled: {final: true}}}}"
+    seen = see(
+        ordered("0s"), event("Order Cancelled", "1m", order_id="o1"), ordered("2m"), ordered("3m"), by=model(text)
+    )
+    assert seen.keys("order") == ["o1"]
+    assert seen.went("order", "o1") == ["placed", "cancelled"]
+
+
+def test_an_order_without_an_id_is_one_of_its_own() -> None:
+    seen = see(*(event("Order Completed", id=id_, order_id=said) for id_, said in (("x", None), ("y", "null"))))
+    assert seen.keys("order") == ["x", "y"]
+    assert seen.fact("orders") == 2
+
+
+# Leaving
+
+
+def test_over_200_instances_the_one_touched_longest_ago_leaves() -> None:
+    carts = [added(f"{n}s", cart=f"c{n}") for n in range(MOST)]
+    seen = see(carts, added("5m", cart="c0"), added("6m", cart="new"))
+    assert len(seen.keys("cart")) == MOST == 200
+    assert "c1" not in seen.keys("cart")
+    assert {"c0", "c2", "new"} <= set(seen.keys("cart"))
+
+
+def test_the_customers_own_tracks_never_leave() -> None:
+    seen = see(event("Product Viewed", "0s"), [added(f"{n + 1}s", cart=f"c{n}") for n in range(MOST + 5)])
+    assert seen.stage() == "consideration"
+
+
+def test_an_order_that_left_does_not_begin_again() -> None:
+    text = "extends: seven-stage\ntracks: {order: {stages: {placed: {on: [Order Completed, Order Updated]}}}}"
+    orders = [ordered(f"{n}s", order=f"o{n}") for n in range(MOST + 1)]
+    seen = see(orders, event("Order Updated", "1h", order_id="o0"), by=model(text))
+    assert "o0" not in seen.keys("order")
+
+
+def test_a_final_cart_leaves_with_the_first_event_90_days_later() -> None:
+    bought = [added("0s"), ordered("1m")]
+    assert see(bought, until="200d").keys("cart") == ["c1"]
+    assert see(bought, event("A", "90d")).keys("cart") == ["c1"]
+    assert see(bought, event("A", "90d1m")).keys("cart") == []
+
+
+def test_a_cart_that_is_not_final_stays() -> None:
+    assert see(added("0s"), event("A", "300d")).keys("cart") == ["c1"]
+
+
+def test_the_run_after_one_that_left_is_told_apart_from_it() -> None:
+    first, end = added("0s"), ordered("1m")
+    there, gone = see(first, end, added("2d", id="x")), see(first, end, event("A", "91d"), added("92d", id="x"))
+    assert gone.keys("cart") == ["c1#2"]
+    assert gone.instance("cart", "c1#2").id == there.instance("cart", "c1#2").id
+
+
+def test_a_cart_that_left_begins_again_only_by_what_is_in_it() -> None:
+    old = [added("0s"), ordered("1m"), event("A", "91d")]
+    assert see(old, event("Product Removed", "92d", cart_id="c1", product_id="p1")).keys("cart") == []
+    assert see(old, updated("92d")).keys("cart") == []
+    assert see(old, updated("92d", LINE)).keys("cart") == ["c1#2"]
+
+
+# Contents
+
+
+def contents(*entries) -> list[tuple[str, int]]:  # noqa: ANN002  entries
+    return [(i["product_id"], i["quantity"]) for i in see(*entries).instance("cart", "c1").subject.items]
+
+
+def test_products_add_up() -> None:
+    assert contents(added("0s"), added("1s", quantity="2"), added("2s", product="p2")) == [("p1", 3), ("p2", 1)]
+
+
+def test_an_id_with_blanks_around_it_is_the_same_product() -> None:
+    assert contents(added("0s", product=" p1"), added("1s"), added("2s", product="p2")) == [("p1", 2), ("p2", 1)]
+
+
+def test_a_product_removed_without_a_quantity_goes() -> None:
+    out = event("Product Removed", "2s", cart_id="c1", product_id="p1")
+    assert contents(added("0s", quantity=3), added("1s", product="p2"), out) == [("p2", 1)]
+
+
+def test_a_product_removed_with_a_quantity_becomes_less() -> None:
+    out = event("Product Removed", "2s", cart_id="c1", product_id="p1", quantity=2)
+    assert contents(added("0s", quantity=3), out) == [("p1", 1)]
+
+
+def test_a_product_removed_by_its_number_matches_its_text() -> None:
+    out = event("Product Removed", "2s", cart_id="c1", product_id=7)
+    assert contents(added("0s", product="7", variant="blue"), out) == []
+
+
+def test_an_empty_cart_is_not_abandoned() -> None:
+    out = event("Product Removed", "1s", cart_id="c1", product_id="p1")
+    assert see(added("0s"), out, until="9h").went("cart", "c1") == ["active"]
+
+
+def test_a_cart_updated_lists_the_whole_of_it() -> None:
+    assert contents(added("0s"), updated("1s", {"product_id": "p2"}, LINE, LINE)) == [("p2", 1), ("p1", 2)]
+
+
+def test_wishlists_are_no_carts() -> None:
+    assert see(event("Product Added to Wishlist", product_id="p1", cart_id="c1")).keys("cart") == []

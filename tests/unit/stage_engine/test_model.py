@@ -1,0 +1,131 @@
+"""The model: what `lifecycle.yaml` may say, and what is said back when it may not."""
+
+import pytest
+
+from services.errors import ShopError
+from stage_engine.model.load import presets
+from tests.unit.stage_engine.builders import event, model, ordered, see
+
+WAY = "tracks: {way: {stages: {a: {start: true}, b: {enter: [%s]}}}}"
+
+
+def fault(text: str) -> str:
+    with pytest.raises(ShopError) as caught:
+        model(text)
+    return str(caught.value).split("lifecycle.yaml:", 1)[1]
+
+
+def fact_fault(spec: str) -> str:
+    return fault(f"facts: {{f: {{{spec}}}}}\n{WAY % '{on: Go}'}")
+
+
+def test_seven_stage_is_a_preset() -> None:
+    assert "seven-stage" in presets()
+
+
+def test_an_unknown_preset_is_refused_with_the_one_that_was_meant() -> None:
+    assert fault("extends: seven-stages") == "1:1 there is no preset `seven-stages`; did you mean seven-stage?"
+
+
+def test_a_shops_own_part_replaces_the_presets() -> None:
+    text = "extends: seven-stage\ntracks:\n  cart:\n    stages:\n      abandoned: {enter: [{after: 6s, idle: true}]}"
+    (rule,) = model(text).track("cart").timed_rules["active"]
+    assert rule.after.total_seconds() == 6
+    assert model(text).track("lifecycle").stages[0] == "awareness"
+
+
+def test_a_shops_own_fact_replaces_the_presets_whole() -> None:
+    seen = see(ordered("0s"), ordered("1s"), by=model("extends: seven-stage\nfacts: {orders: {count: Product Viewed}}"))
+    assert seen.fact("orders") == 0
+
+
+def test_a_stage_that_a_shop_adds_stands_after_the_presets_and_so_wins() -> None:
+    text = "extends: seven-stage\ntracks: {lifecycle: {stages: {vip: {enter: [{on: Order Completed}]}}}}"
+    assert see(ordered(), by=model(text)).stage() == "vip"
+
+
+def test_an_unknown_key_is_refused_with_its_place_and_the_fix() -> None:
+    said = fault("tracks:\n  way:\n    stages:\n      a: {start: true}\n      b: {entr: []}")
+    assert said == "5:11 `entr` is not known here; did you mean `enter`?"
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("{from: a}", "say one of the two"),
+        ("{on: Go, after: 1h}", "say one of the two"),
+        ("{on: Go, idle: true}", "go with `after:`"),
+        ("{on: Go, from: A}", "`way` has no stage `A`; there are: a, b"),
+        ("{after: 0s}", "must be longer than nothing"),
+        ("{after: soon}", "is no duration"),
+        ("{after: 1h, again: true}", "`again` goes with `on:`"),
+        ("{after: 1h, since: facts.x}", "takes one fact of kind `latest`"),
+        ("{on: Go, when: facts.x > 1}", "at character"),
+        ("{on: Go, when: facts}", "at character"),
+    ],
+)
+def test_a_rule_that_can_not_be_meant_is_refused(rule: str, said: str) -> None:
+    assert said in fault(WAY % rule)
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("of: x", "needs exactly one of"),
+        ("count: A, sum: B, of: x", "needs exactly one of"),
+        ("sum: A", "needs `of:`"),
+        ("sum: A, of: x, within: 7d", "`within` goes with `count`"),
+        ("count: A, less: Order Refunded", "`less` goes with `once_per: order_id`"),
+        (
+            "sum: Order Shipped, of: revenue, once_per: order_id",
+            "`once_per: order_id` goes with `sum: Order Completed`",
+        ),
+        ("sum: Order Completed, of: tax, once_per: order_id", "`of: revenue or total`"),
+        ("sum: Order Completed, of: total, once_per: sku", "nothing else is counted once yet"),
+        ("sum: Order Completed, of: total, once_per: order_id, where: event.a", "no single event to look at"),
+        ("sum: Order Completed, of: total, once_per: order_id, less: Tip Given", "only `less: Order Refunded`"),
+        ("count: Order Reported", "it counts in no fact"),
+    ],
+)
+def test_a_fact_that_can_not_be_meant_is_refused(spec: str, said: str) -> None:
+    assert said in fact_fault(spec)
+
+
+@pytest.mark.parametrize(
+    ("stages", "said"),
+    [
+        ("{a: {}}", "exactly one stage with `start: true`, not 0"),
+        ("{a: {start: true}, b: {start: true}}", "not 2"),
+        ("{a: {start: true, final: true}}", "can't be both the start and final"),
+        ("{a: {start: true}, b: {on: Go}}", "`on` here is for the start stage"),
+    ],
+)
+def test_a_track_that_can_not_be_meant_is_refused(stages: str, said: str) -> None:
+    assert said in fault(f"tracks: {{way: {{stages: {stages}}}}}")
+
+
+def test_a_cart_says_which_events_begin_it() -> None:
+    assert "say `on:` which events" in fault("tracks: {cart: {per: cart, stages: {a: {start: true}}}}")
+
+
+def test_time_alone_may_not_lead_round_for_ever() -> None:
+    said = fault(
+        "tracks: {way: {stages: {a: {start: true, enter: [{after: 1d, from: b}]}, b: {enter: [{after: 1d}]}}}}"
+    )
+    assert "b → a → b" in said
+
+
+def test_time_may_lead_round_where_an_event_has_to_arm_it() -> None:
+    text = (
+        "tracks: {way: {stages: {a: {start: true, enter: [{after: 1d, from: b}]}, "
+        "b: {enter: [{after: 1d, idle: true, from: a}]}}}}"
+    )
+    assert see(event("Go"), by=model(text), until="300d").went("way") == ["a", "b", "a"]
+
+
+def test_a_model_without_tracks_is_refused() -> None:
+    assert "no track is declared" in fault("facts: {}")
+
+
+def test_all_faults_are_told_at_once() -> None:
+    assert len(fault("tracks: {one: {stages: {a: {}}}, two: {stages: {a: {}}}}").splitlines()) == 2
