@@ -1,9 +1,7 @@
-"""`python -m console`."""
-
 import typer
 
-from console.commands import console
+from console.commands import register
 
 app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
-app.command()(console)
+register(app)
 app()

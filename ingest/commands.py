@@ -1,12 +1,15 @@
+"""`stagepost ingest`."""
+
 import typer
 
-from ingest.service import serve
-from ingest.settings import IngestSettings
 from services.commands import run_main
 
 
 def register(app: typer.Typer) -> None:
     @app.command()
     def ingest() -> None:
-        """Takes events over HTTP and puts them on Kafka."""
+        """Take events over HTTP and put them on Kafka."""
+        from ingest.service import serve
+        from ingest.settings import IngestSettings
+
         run_main(IngestSettings, serve, service="ingest")

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from ingest.dialects.reading import UNREADABLE, Refusal, not_json
 from services.errors import BadRequest, TooLarge, UnsupportedEncoding
-from services.settings import Group
+from services.settings import Duration, Group
 
 INTEGERS: Final = range(-(2**63), 2**64)
 """What every reader behind us can hold. Shops' ids are past 2^53 and well below this."""
@@ -27,7 +27,7 @@ class Limits(Group):
     spread_bytes: int = Field(
         default=16 * 1_048_576, ge=1, description="of a batch once its shared context stands in each of its events"
     )
-    body_time: timedelta = Field(
+    body_time: Duration = Field(
         default=timedelta(seconds=30), description="for a body to come in: mobile networks are slow, attackers slower"
     )
 

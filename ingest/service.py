@@ -13,6 +13,7 @@ from ingest.app import Ingest, create_app
 from ingest.publish import Publisher
 from ingest.settings import IngestSettings
 from ingest.storefronts import Keys
+from services.errors import Unreachable
 from services.kafka import Sender, check_topics
 from services.process import Readiness, run_service
 from services.settings import KafkaSettings
@@ -58,7 +59,7 @@ async def contacted(settings: KafkaSettings, sender: Sender, stopping: asyncio.E
             async with asyncio.timeout(CONTACT_DEADLINE):
                 await check_topics(settings)
                 await sender.start()
-        except (KafkaError, OSError, TimeoutError) as error:
+        except (KafkaError, Unreachable, OSError, TimeoutError) as error:
             if not waiting:
                 log.warning("waiting for Kafka", bootstrap_servers=settings.bootstrap_servers, error=repr(error))
             waiting = True

@@ -12,6 +12,10 @@ from services.contracts.keys import WriteKey
 from services.settings import Duration, Group, HttpSettings, KafkaSettings, Settings
 
 
+class IngestHttp(HttpSettings):
+    port: int = Field(default=8080, ge=0, le=65535, description="0 takes a free one")
+
+
 class PublishSettings(Group):
     ack_deadline: Duration = Field(
         default=timedelta(seconds=5),
@@ -33,7 +37,7 @@ def _write_keys(given: Any) -> Any:  # noqa: ANN401  what pydantic hands over
 
 class IngestSettings(Settings):
     kafka: KafkaSettings
-    http: HttpSettings = HttpSettings(port=8080)
+    http: IngestHttp = IngestHttp()
     write_keys: Annotated[
         tuple[InstanceOf[WriteKey], ...],
         NoDecode,

@@ -1,64 +1,15 @@
-"""`stagepost migrate`: brings Postgres and Kafka up to this version. Safe to run again, and by several at once."""
+"""`stagepost migrate`."""
 
-from pathlib import Path
-
-import sqlalchemy as sa
 import typer
-from alembic import command
-from alembic.config import Config
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.commands import run_main
-from services.kafka import ensure_topics
-from services.postgres import create_engine, transaction
-from services.settings import KafkaSettings, PostgresSettings, Settings
-
-ONE_AT_A_TIME = 7_265_001
-"""The advisory lock that lets several pods start at once and one of them migrate."""
-
-
-class MigrateSettings(Settings):
-    kafka: KafkaSettings
-    postgres: PostgresSettings
 
 
 def register(app: typer.Typer) -> None:
     @app.command()
     def migrate() -> None:
         """Bring Postgres' schemas and Kafka's topics up to this version."""
-        run_main(MigrateSettings, _migrate, service="migrate")
+        from migrations.migrate import MigrateSettings
+        from migrations.migrate import migrate as bring_up
 
-
-async def _migrate(settings: MigrateSettings) -> None:
-    engine = create_engine(settings.postgres, application="migrate")
-    try:
-        before, after = await upgrade(engine)
-    finally:
-        await engine.dispose()
-    typer.echo(f"postgres: schema {after}, as it was" if before == after else f"postgres: schema {before} → {after}")
-    made = await ensure_topics(settings.kafka)
-    typer.echo(f"kafka: made {', '.join(made)}" if made else "kafka: all topics are there")
-
-
-async def upgrade(engine: AsyncEngine, revision: str = "head") -> tuple[str | None, str | None]:
-    """To the newest schema in one transaction; returns the revision before and after."""
-    async with transaction(engine) as connection:
-        await connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
-        await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ONE_AT_A_TIME)))
-        before = await connection.run_sync(_stands_at)
-        await connection.run_sync(lambda sync: command.upgrade(configuration(sync), revision))
-        return before, await connection.run_sync(_stands_at)
-
-
-def configuration(connection: sa.Connection) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
-    config.attributes["connection"] = connection
-    return config
-
-
-def _stands_at(connection: sa.Connection) -> str | None:
-    if connection.scalar(sa.text("SELECT to_regclass('public.alembic_version')")) is None:
-        return None
-    found: str | None = connection.scalar(sa.text("SELECT version_num FROM public.alembic_version"))
-    return found
+        run_main(MigrateSettings, bring_up, service="migrate")

@@ -1,4 +1,4 @@
-"""Alembic's entry. The connection comes from `stagepost migrate` (migrations/commands.py) or from a test."""
+"""Alembic's entry. The connection comes from `stagepost migrate` (migrations/migrate.py) or from a test."""
 
 from alembic import context
 

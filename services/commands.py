@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import typer
 import uvloop
 
-from services.errors import StagepostError
+from services.errors import StagepostError, Unreachable
 from services.settings import Settings
 from services.telemetry import configure_logging
 
@@ -24,6 +24,9 @@ def run_main(settings: type[S], main: Callable[[S], Coroutine[Any, Any, None]], 
         configure_logging(loaded.log, service=service)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(main(loaded))
+    except Unreachable as error:
+        typer.echo(f"stagepost {service}: {error}", err=True)
+        raise typer.Exit(1) from None
     except StagepostError as error:
         typer.echo(f"stagepost {service}: {error}", err=True)
         raise typer.Exit(EXIT_NEEDS_A_PERSON) from None

@@ -4,6 +4,7 @@
     ├── ConfigurationError         settings or the shop's files; the CLI exits 2
     │   ├── ShopError              with file:line:column and the fix
     │   └── ConditionError         a condition's text; with the column in it and the fix
+    ├── Unreachable                Postgres or Kafka did not answer when a process started; the CLI exits 1
     ├── NotMigrated                the schema or the topics are not this version's: run `stagepost migrate`
     ├── Fenced                     another process holds these partitions now; step again from the stored offsets
     ├── OffsetLost                 the topic no longer holds what was not yet read; a person must decide
@@ -42,6 +43,10 @@ class ConditionError(ConfigurationError):
         super().__init__(message)
         self.message = message
         self.column = column
+
+
+class Unreachable(StagepostError):
+    """Nobody answered there, or would not let us in. Starting again later may help."""
 
 
 class NotMigrated(StagepostError):

@@ -25,7 +25,7 @@ from aiokafka.errors import (
 )
 
 from services.contracts.topics import MAX_REQUEST_BYTES, TOPICS, Topic
-from services.errors import NotMigrated, OffsetLost
+from services.errors import NotMigrated, OffsetLost, Unreachable
 from services.settings import KafkaSettings
 
 log = structlog.get_logger()
@@ -310,7 +310,11 @@ async def _missing(admin: AIOKafkaAdminClient) -> list[Topic]:
 @contextlib.asynccontextmanager
 async def _admin(settings: KafkaSettings) -> Any:  # noqa: ANN401  aiokafka has no types
     admin = AIOKafkaAdminClient(**settings.client_options())
-    await admin.start()
+    try:
+        await admin.start()
+    except (KafkaError, OSError) as error:
+        await admin.close()
+        raise Unreachable(f"Kafka at {settings.bootstrap_servers} can't be used: {error}") from None
     try:
         yield admin
     finally:

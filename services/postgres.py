@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from services.errors import ConfigurationError, NotMigrated
+from services.errors import ConfigurationError, NotMigrated, Unreachable
 from services.settings import PostgresSettings
 
 SCHEMA_REVISION = "0001"
@@ -95,9 +95,19 @@ def _array_type(column: sa.Column[Any]) -> sa.types.TypeEngine[Any]:
     return sa.Text() if isinstance(column.type, JSONB) else column.type
 
 
+@asynccontextmanager
+async def reaching(engine: AsyncEngine) -> AsyncIterator[None]:
+    """For a process's first words with the server: raises Unreachable where later a failure is tried again."""
+    try:
+        yield
+    except (OSError, sa.exc.DBAPIError, sa.exc.InterfaceError) as error:
+        reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
+        raise Unreachable(f"Postgres at {engine.url.host}:{engine.url.port or 5432} can't be used: {reason}") from None
+
+
 async def check_migrated(engine: AsyncEngine, *, expected: str = SCHEMA_REVISION) -> None:
     """Raises NotMigrated unless the database stands at the newest revision that this version ships."""
-    async with engine.connect() as connection:
+    async with reaching(engine), engine.connect() as connection:
         if await connection.scalar(sa.text("SELECT to_regclass('public.alembic_version') IS NULL")):
             raise NotMigrated("the database is empty; run: stagepost migrate")
         found = await connection.scalar(sa.text("SELECT version_num FROM public.alembic_version"))

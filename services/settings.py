@@ -166,9 +166,20 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise ConfigurationError(
                 "\n".join(
-                    f"{PREFIX}{'__'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
+                    f"{PREFIX}{'__'.join(variable).upper()}: {fault['msg']}"
                     for fault in error.errors(include_url=False, include_input=False)
+                    for variable in _variables(cls, [str(part) for part in fault["loc"]])
                 )
             ) from None
         except OSError as error:
             raise ConfigurationError(f"a secret's file can't be read: {error.filename}: {error.strerror}") from None
+
+
+def _variables(model: type[BaseModel], path: list[str]) -> list[list[str]]:
+    """The path itself, or of a group that is missing as a whole the paths of what it needs."""
+    kind: Any = model
+    for step in path:
+        field = kind.model_fields.get(step) if hasattr(kind, "model_fields") else None
+        kind = field.annotation if field is not None else None
+    needed = [name for name, field in getattr(kind, "model_fields", {}).items() if field.is_required()]
+    return [[*path, name] for name in needed] or [path]

@@ -9,7 +9,7 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def stage_engine() -> None:
         """Run the stage engine: events from Kafka, everyone's place in Postgres, changes back to Kafka."""
-        from stage_engine.service import main  # noqa: PLC0415  other commands need not load all of it
-        from stage_engine.settings import EngineSettings  # noqa: PLC0415
+        from stage_engine.service import main
+        from stage_engine.settings import EngineSettings
 
         run_main(EngineSettings, main, service="stage-engine")

@@ -9,11 +9,15 @@ from services.settings import Duration, HttpSettings, KafkaSettings, PostgresSet
 from services.shop import default_shop
 
 
+class EngineHttp(HttpSettings):
+    port: int = Field(default=8081, ge=0, le=65535, description="0 takes a free one")
+
+
 class EngineSettings(Settings):
     kafka: KafkaSettings
     postgres: PostgresSettings
-    http: HttpSettings = HttpSettings(port=8081)
-    operator_key: SecretStr = Field(description="opens the operators' routes")
+    http: EngineHttp = EngineHttp()
+    operator_key: SecretStr = Field(min_length=16, description="opens the operators' routes")
     shop: Path = Field(default_factory=default_shop, description="the shop directory")
     settle_grace: Duration = Field(
         default=timedelta(seconds=2),

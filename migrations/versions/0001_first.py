@@ -29,8 +29,9 @@ VIEWS = {
     """,
     "transitions": """
         SELECT customer.storefront, transition.customer_id, transition.id, transition.at, transition.number,
-               transition.body ->> 'instance' AS instance, transition.body ->> 'track' AS track, transition.body ->> 'key' AS key,
-               transition.body ->> 'from_stage' AS from_stage, transition.body ->> 'to_stage' AS to_stage,
+               transition.body ->> 'instance' AS instance, transition.body ->> 'track' AS track,
+               transition.body ->> 'key' AS key, transition.body ->> 'from_stage' AS from_stage,
+               transition.body ->> 'to_stage' AS to_stage,
                transition.body ->> 'rule' AS rule, transition.body ->> 'reason' AS reason,
                transition.body -> 'facts' AS facts, transition.body -> 'cause' ->> 'event_id' AS cause
           FROM engine.transitions AS transition

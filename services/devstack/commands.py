@@ -38,7 +38,7 @@ def up(
     """Run a whole Stagepost on this machine, until Ctrl-C. Its data stay in `.stagepost` or STAGEPOST_HOME."""
 
     def run() -> None:
-        from services.devstack import starting  # noqa: PLC0415
+        from services.devstack import starting
 
         starting.up(
             shop=(shop or default_shop()).absolute(),
@@ -60,7 +60,7 @@ def demo(
     """Let a sample shop's visitors loose on a whole Stagepost, and show what becomes of them."""
 
     def run() -> None:
-        from services.devstack import starting  # noqa: PLC0415
+        from services.devstack import starting
 
         starting.demo(shop=(shop or demo_shop()).absolute(), stay=stay)
 
@@ -71,7 +71,7 @@ def down() -> None:
     """Stop the stack of this home, also one that was left behind."""
 
     def run() -> None:
-        from services.devstack.running import read_run, stop_children, stop_supervisor  # noqa: PLC0415
+        from services.devstack.running import read_run, stop_children, stop_supervisor
 
         home = current_home()
         record = read_run(home)
@@ -96,7 +96,7 @@ def endpoints(
     """Say what of this home's stack is where."""
 
     def run() -> None:
-        from services.devstack.endpoints import read_endpoints, table, wait_for_endpoints  # noqa: PLC0415
+        from services.devstack.endpoints import read_endpoints, table, wait_for_endpoints
 
         home = current_home()
         found = asyncio.run(wait_for_endpoints(home, wait)) if wait else read_endpoints(home)
@@ -109,7 +109,7 @@ def restart(name: Annotated[str, typer.Argument(help="Which part, as in notifier
     """Stop one part of the running stack and start it again."""
 
     def run() -> None:
-        from services.devstack.running import process_of, read_run  # noqa: PLC0415
+        from services.devstack.running import process_of, read_run
 
         home = current_home()
         record = read_run(home) if home.is_locked else None
@@ -127,8 +127,8 @@ def mailbox() -> None:
     """Run the mailbox: an SMTP server that keeps what it gets, and an inbox to read it in."""
 
     def run() -> None:
-        from services.devstack.mailbox.service import main  # noqa: PLC0415
-        from services.devstack.mailbox.settings import MailboxSettings  # noqa: PLC0415
+        from services.devstack.mailbox.service import main
+        from services.devstack.mailbox.settings import MailboxSettings
 
         run_main(MailboxSettings, main, service="mailbox")
 

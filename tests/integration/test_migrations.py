@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from migrations.commands import configuration, upgrade
+from migrations.migrate import configuration, upgrade
 from migrations.target import compared, metadatas
 from services.errors import NotMigrated
 from services.postgres import SCHEMA_REVISION, check_migrated, create_engine

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from console.settings import ConsoleSettings
 from ingest.settings import IngestSettings
-from migrations.commands import MigrateSettings
+from migrations.migrate import MigrateSettings
 from notifier.settings import NotifierSettings
 from services.settings import PREFIX, Settings
 from stage_engine.settings import EngineSettings

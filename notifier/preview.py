@@ -1,0 +1,19 @@
+"""A follow-up's mail with sample data, for whoever writes its template."""
+
+from pathlib import Path
+
+from notifier.followups_file import read_follow_ups
+from notifier.render import Rendered, Renderer
+from notifier.samples import sample_contents
+from services.errors import ConfigurationError
+from services.shop import default_shop, load_shop
+
+
+def sample(name: str, directory: Path | None) -> Rendered:
+    """Raises ConfigurationError for a follow-up that the shop does not have, RenderError for a broken template."""
+    shop = load_shop(directory or default_shop())
+    follow_ups = read_follow_ups(shop.file("followups.yaml"))
+    if name not in follow_ups:
+        raise ConfigurationError(f"there is no follow-up `{name}`; there are {', '.join(follow_ups)}")
+    contents = sample_contents(follow_ups[name], next(iter(shop.storefronts.values())))
+    return Renderer(shop.directory).render(follow_ups[name].template, next(iter(contents.values())))
