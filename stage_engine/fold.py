@@ -123,7 +123,7 @@ class _Folding:
         return True
 
     def _next_due(self) -> Due | None:
-        return next_due(self._model, self._instances.all(), self._facts)
+        return next_due(self._model, self._instances.timed(), self._facts)
 
     def _come_due(self, due: Due) -> None:
         """Of the rules due at this time the last listed whose condition holds wins; all of them are spent."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import timedelta
+from itertools import takewhile
 
 from msgspec.structs import replace
 
@@ -29,13 +30,33 @@ class Instances:
             (track, key): (track, key, number) for track, key, number in sorted(self._by_slot)
         }
         self.left = dict(left)
+        # What is looked through at every event: the few that time may move, and the ended carts, the first ended first.
+        self._timed: dict[Slot, Instance] = {}
+        self._ended_carts: dict[Slot, Instance] = {}
+        self._grew = False
+        for instance in sorted(self._by_slot.values(), key=lambda instance: instance.since):
+            self._sort_in(instance)
 
     def all(self) -> tuple[Instance, ...]:
         return tuple(self._by_slot.values())
 
+    def timed(self) -> Iterable[Instance]:
+        """Those in whose stage a timed rule waits."""
+        return self._timed.values()
+
     def put(self, instance: Instance) -> None:
         self._by_slot[instance.slot] = instance
         self._latest[instance.track, instance.key] = instance.slot
+        self._sort_in(instance)
+
+    def _sort_in(self, instance: Instance) -> None:
+        track = self._model.track(instance.track)
+        if instance.stage in track.timed_rules:
+            self._timed[instance.slot] = instance
+        else:
+            self._timed.pop(instance.slot, None)
+        if track.per is Per.CART and instance.stage in track.finals:
+            self._ended_carts[instance.slot] = instance
 
     def current(self, track: str, key: str) -> Instance | None:
         """The latest run under this key."""
@@ -44,7 +65,8 @@ class Instances:
 
     def stages(self) -> dict[str, str]:
         """Where the customer stands on each of their own tracks."""
-        return {i.track: i.stage for i in self._by_slot.values() if i.key == "" and i.number == 1}
+        own = (self.current(track.name, "") for track in self._model.tracks if track.per is Per.CUSTOMER)
+        return {instance.track: instance.stage for instance in own if instance}
 
     def concerned_by(self, track: Track, entry: Entry) -> list[Instance]:
         """The open instances that an event may move, the one that it begins included."""
@@ -93,6 +115,7 @@ class Instances:
         elif left is not None:
             run, number = left.run, left.number + 1
         at = entry.event.occurred_at
+        self._grew = True
         return Instance(
             track=track.name,
             key=key,
@@ -109,20 +132,20 @@ class Instances:
 
     def let_go(self, entry: Entry) -> None:
         """Final carts whose time is over, and what is too many."""
-        finals = {track.name: track.finals for track in self._model.tracks if track.per is Per.CART}
-        for instance in self.all():
-            if (
-                instance.stage in finals.get(instance.track, ())
-                and entry.event.occurred_at >= instance.since + FINAL_STAYS
-            ):
-                self._leave(instance, entry.cause)
-        kept = [instance for instance in self.all() if instance.key]
-        if len(kept) > MOST:
-            for instance in sorted(kept, key=lambda i: (i.touched_at, i.opened, i.slot))[: len(kept) - MOST]:
+        over = entry.event.occurred_at - FINAL_STAYS
+        gone = list(takewhile(lambda ended: ended.since <= over, self._ended_carts.values()))
+        for instance in sorted(gone, key=lambda i: (i.since, i.opened, i.slot)):
+            self._leave(instance, entry.cause)
+        if self._grew:
+            self._grew = False
+            kept = [instance for instance in self.all() if instance.key]
+            for instance in sorted(kept, key=lambda i: (i.touched_at, i.opened, i.slot))[: max(0, len(kept) - MOST)]:
                 self._leave(instance, entry.cause)
 
     def _leave(self, instance: Instance, cause: Cause) -> None:
         del self._by_slot[instance.slot]
+        self._timed.pop(instance.slot, None)
+        self._ended_carts.pop(instance.slot, None)
         if self._latest[instance.track, instance.key] == instance.slot:
             del self._latest[instance.track, instance.key]
             self.left[_remembered(instance.track, instance.key)] = Left(

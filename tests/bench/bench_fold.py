@@ -85,7 +85,7 @@ def main() -> None:
         "1,000 customers with 10 events": [history(f"u{n}", 10, carts=1, pause=minute) for n in range(1_000)],
     }
     out = sys.stdout.write
-    out(f"{'':46}{'events/s':>12}{'µs/event':>10}{'× decoding':>12}\n")
+    out(f"{'':46}{'events/s':>12}{'µs/event':>10}{'/ decoding':>12}\n")
     for name, histories in cases.items():
         raw = [encode_event(entry.event) for entries in histories for entry in entries]
         decoding = measured(lambda raw=raw: [decode_event(value) for value in raw])
