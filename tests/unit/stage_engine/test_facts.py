@@ -75,3 +75,8 @@ def test_a_window_does_not_depend_on_arrival() -> None:
 def test_facts_survive_being_stored() -> None:
     state = see(event("Look", thing={"a": [1, None]}), event("Like", "1s"), by=FACTS).state
     assert decode_state(encode_state(state)) == state
+
+
+def test_a_window_keeps_no_more_than_its_168_buckets() -> None:
+    state = see([event("Look", f"{hour}h") for hour in range(400)], by=FACTS).state
+    assert len(state.facts.windows["looks_7d"]) == 168
