@@ -1,10 +1,11 @@
 """A customer as operators and other programs see them. Pure: from rows and states to JSON."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from services.contracts.changes import Transition
+from services.contracts.events import Event
 from services.contracts.identity import Identity, IdentityKind
 from stage_engine.facts import FactsAt, shown
 from stage_engine.history import Entry
@@ -41,28 +42,30 @@ def customer_view(customer: Customer, identities: Iterable[Identity], model: Mod
     }
 
 
-def timeline_view(entries: Iterable[Entry], transitions: Iterable[Transition]) -> list[dict[str, Any]]:
-    """What happened, oldest first; an event stands before the moves it caused."""
-    items: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
-    for entry in entries:
-        event = entry.event
-        items.append(
-            (
-                (event.occurred_at, 0, entry.position),
-                {
-                    "kind": "event",
-                    "at": shown(event.occurred_at),
-                    "name": event.name,
-                    "event_id": event.id,
-                    "said_by": str(event.said_by),
-                    "received_at": shown(event.received_at),
-                    "properties": event.properties,
-                },
-            )
-        )
+def timeline_view(entries: Sequence[Entry], transitions: Iterable[Transition]) -> list[dict[str, Any]]:
+    """What happened, oldest first: what was due at a time, then each event of that time with the moves it caused."""
+    places = {entry.event.id: entry.position for entry in entries}
+    items: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+        ((entry.event.occurred_at, 1, entry.position, 0), event_view(entry.event)) for entry in entries
+    ]
     for number, transition in enumerate(transitions):
-        items.append(((transition.at, 1, number), transition_view(transition)))
+        cause = places.get(transition.cause.event_id)
+        by_event = cause is not None and cause.occurred_at == transition.at
+        place = (transition.at, 1, cause, 1 + number) if by_event else (transition.at, 0, number)
+        items.append((place, transition_view(transition)))
     return [item for _, item in sorted(items, key=lambda pair: pair[0])]
+
+
+def event_view(event: Event) -> dict[str, Any]:
+    return {
+        "kind": "event",
+        "at": shown(event.occurred_at),
+        "name": event.name,
+        "event_id": event.id,
+        "said_by": str(event.said_by),
+        "received_at": shown(event.received_at),
+        "properties": event.properties,
+    }
 
 
 def transition_view(transition: Transition) -> dict[str, Any]:
