@@ -22,9 +22,11 @@ from services.devstack.running import MARK, Running, new_run, write_run
 from services.errors import StagepostError
 
 TAIL_LINES: Final = 15
-RESTARTS: Final = 5
+RESTARTS: Final = 8
 RESTARTS_WITHIN: Final = 60.0
 """Seconds. One that dies more often than that won't get better by another start."""
+LONGEST_REST: Final = 8.0
+"""Seconds before another start. The first is at once, each further one within the minute rests twice as long."""
 GUARD: Final = Path(__file__).with_name("guard.py")
 
 
@@ -50,7 +52,7 @@ class Supervisor:
         self._children: dict[str, _Child] = {}
         self._deaths: dict[str, deque[float]] = {}
         self._guardian: subprocess.Popen[str] | None = None
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self.failed: asyncio.Future[StackFailed] = asyncio.get_running_loop().create_future()
 
     def begin(self) -> None:
@@ -94,7 +96,7 @@ class Supervisor:
 
     async def stop(self) -> None:
         """All of them, those that others stand on last. Returns when none is left."""
-        self._stopping = True
+        self._stopping.set()
         for layer in sorted({child.program.layer for child in self._children.values()}, reverse=True):
             await asyncio.gather(*(_stop(c) for c in self._children.values() if c.program.layer == layer))
         if self._guardian is not None:
@@ -120,7 +122,7 @@ class Supervisor:
         write_run(self._home, self._run)
         watch = asyncio.create_task(self._watch(program, process), name=f"watch {program.name}")
         child = self._children[program.name] = _Child(program, process, watch)
-        if self._stopping:  # told to stop while this one was just being started again
+        if self._stopping.is_set():  # told to stop while this one was just being started again
             _signal(child, signal.SIGKILL)
             await process.wait()
 
@@ -142,7 +144,7 @@ class Supervisor:
 
     async def _watch(self, program: Program, process: asyncio.subprocess.Process) -> None:
         code = await process.wait()
-        if self._stopping:
+        if self._stopping.is_set():
             return
         asked = self._home.restart_request(program.name)
         if asked.exists():
@@ -154,7 +156,8 @@ class Supervisor:
         else:
             self._say(f"{program.name} ended ({_spoken(code)}) and is started again")
         try:
-            await self._spawn(program)
+            if await self._is_time_for(program):
+                await self._spawn(program)
         except OSError as error:
             self._fail(program, f"{program.name} could not be started again: {error}")
 
@@ -163,6 +166,21 @@ class Supervisor:
         often = len(deaths) == RESTARTS and time.monotonic() - deaths[0] < RESTARTS_WITHIN
         deaths.append(time.monotonic())
         return often
+
+    async def _is_time_for(self, program: Program) -> bool:
+        """Rests, then waits for those it stands on: without them it would only die again. False when all is to stop."""
+        now = time.monotonic()
+        recent = sum(now - death < RESTARTS_WITHIN for death in self._deaths.get(program.name, ()))
+        await self._rest(min(LONGEST_REST, 2.0 ** (recent - 2)) if recent > 1 else 0.0)
+        ground = [child.program for child in self._children.values() if child.program.layer < program.layer]
+        while not self._stopping.is_set() and not all([await below.ready() for below in ground]):
+            await self._rest(0.1)
+        return not self._stopping.is_set()
+
+    async def _rest(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
 
     async def _until_ready(self, program: Program) -> None:
         deadline = time.monotonic() + program.ready_within.total_seconds()

@@ -94,15 +94,22 @@ def test_a_customer_is_shown_with_facts_as_numbers_money_as_text_and_times_in_ut
 def test_in_a_timeline_an_event_stands_before_the_moves_it_caused() -> None:
     entries = [event("Product Viewed", "0s"), added("0s")]
     seen = see(entries)
-    items = timeline_view(reversed(entries), [m.transition for m in seen.moves])
+    items = timeline_view(entries[::-1], [m.transition for m in seen.moves])
     assert [item.get("name") or item["to"] for item in items] == [
         "Product Viewed",
-        "Product Added",
         "awareness",
         "interest",
+        "Product Added",
         "consideration",
         "active",
     ]
+
+
+def test_in_a_timeline_what_was_due_at_a_time_stands_before_the_event_of_that_time() -> None:
+    entries = [added("0s"), event("Product Viewed", "1h")]
+    seen = see(entries)
+    items = timeline_view(entries, [m.transition for m in seen.moves])
+    assert [item.get("name") or item["to"] for item in items][-2:] == ["abandoned", "Product Viewed"]
 
 
 def test_every_stage_is_counted_also_with_nobody_in_it() -> None:
