@@ -158,7 +158,7 @@ class Supervisor:
         try:
             if await self._is_time_for(program):
                 await self._spawn(program)
-        except OSError as error:
+        except (OSError, StagepostError) as error:
             self._fail(program, f"{program.name} could not be started again: {error}")
 
     def _dies_too_often(self, name: str) -> bool:

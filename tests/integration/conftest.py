@@ -18,7 +18,11 @@ import psutil
 import pytest
 from visiting import Visit
 
+from services.devstack.supervisor import GUARD
+
 STAGEPOST = (sys.executable, "-m", "services.devstack")
+# Also when these tests are killed outright nothing stays behind: the stack is then told to stop, as by Ctrl-C.
+ENDS_WITH_US = (sys.executable, "-I", "-S", str(GUARD), str(int(signal.SIGTERM)), str(os.getpid()), "-1", "-1")
 FIRST_START = 300
 """Seconds; the first start on a machine fetches Kafka."""
 
@@ -117,7 +121,7 @@ def start_stack(shop: Path) -> Iterator[StartStack]:
             home.chmod(0o711)  # so that Postgres, who may run as another user, gets to its data
         with (home / "up.log").open("w") as log:
             process = subprocess.Popen(
-                [*STAGEPOST, "up", "--shop", str(shop), *options],
+                [*ENDS_WITH_US, *STAGEPOST, "up", "--shop", str(shop), *options],
                 env={**os.environ, "STAGEPOST_HOME": str(home)},
                 stdout=log,
                 stderr=log,
