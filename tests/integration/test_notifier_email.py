@@ -1,13 +1,13 @@
 """Handing a mail to a real SMTP server: every way in which that can end."""
 
 import ssl
-import subprocess
 from datetime import timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import trustme
 from pydantic import SecretStr
 
 from notifier.channels.email import EmailChannel, Mail
@@ -186,21 +186,18 @@ def test_a_password_never_travels_in_clear() -> None:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate of this machine's address, signed by itself, and its key."""
+    """Who signed, and the certificate of this machine's address with its key."""
     folder = tmp_path_factory.mktemp("tls")
-    certificate, key = folder / "cert.pem", folder / "key.pem"
-    subprocess.run(
-        f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test "
-        f"-addext subjectAltName=IP:127.0.0.1 -keyout {key} -out {certificate}".split(),
-        check=True,
-        capture_output=True,
-    )
-    return certificate, key
+    signer, own = folder / "signer.pem", folder / "own.pem"
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(signer)
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(own)
+    return signer, own
 
 
 async def test_mail_goes_over_starttls_to_a_server_whose_signer_is_trusted(certificate: tuple[Path, Path]) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
+    context.load_cert_chain(certificate[1])
     async with smtp_server(tls=context, require_starttls=True) as server:
         assert await channel(server.port, Clock(), security="starttls").open(1) == [], "an unknown signer"
         trusting = channel(server.port, Clock(), security="starttls", ca_file=certificate[0])
