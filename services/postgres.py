@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from services.errors import ConfigurationError, NotMigrated, Unreachable
@@ -84,6 +84,25 @@ def columns_of(name: str, columns: Sequence[sa.Column[Any]], values: Sequence[Se
     """The parameters of `rows(name, columns)` for these values, one inner sequence a row."""
     turned = list(zip(*values, strict=True)) if values else [()] * len(columns)
     return {f"{name}_{column.name}": list(cells) for column, cells in zip(columns, turned, strict=True)}
+
+
+async def upsert(
+    connection: AsyncConnection,
+    table: sa.Table,
+    name: str,
+    columns: Sequence[sa.Column[Any]],
+    values: Sequence[Sequence[Any]],
+) -> None:
+    """Many rows in one statement; where the primary key is there already, the rest of the row is replaced."""
+    if not values:
+        return
+    given = rows(name, columns)
+    statement = insert(table).from_select([c.name for c in columns], sa.select(*selected(given, columns)))
+    rest = {c.name: statement.excluded[c.name] for c in columns if not c.primary_key}
+    await connection.execute(
+        statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=rest),
+        columns_of(name, columns, values),
+    )
 
 
 def among(column: sa.Column[Any], values: Collection[Any]) -> sa.ColumnElement[bool]:

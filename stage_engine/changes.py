@@ -47,14 +47,19 @@ class Moved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
-    """What one fold did to one customer. `all_moves` are needed only for the table of a join or a split."""
+    """What one fold did to one customer.
+
+    `earlier` and `moves` are all its surviving transitions, needed only for the table of a join or a split: those from
+    before the fold began, and those of the fold.
+    """
 
     before: Profile
     after: State
     new: Sequence[Move]
     gone: Sequence[Transition] = ()
     moved: Moved | None = None
-    all_moves: Sequence[Move] = ()
+    earlier: Sequence[Transition] = ()
+    moves: Sequence[Move] = ()
     hold: str | None = None
     hold_changed: bool = False
 
@@ -62,7 +67,7 @@ class Effect:
 def announcements(stream: Stream, effect: Effect) -> list[Announcement]:
     """In the order of their sequence numbers: a join's table, the profile, what is retracted, what is new."""
     sequence = count(stream.sequence + 1)
-    stage_now = {instance.id: instance.stage for instance in effect.after.instances}
+    stands = {instance.id: (instance.stage, instance.since) for instance in effect.after.instances}
     made: list[Announcement] = []
     if effect.moved is not None:
         made.append((effect.moved.type, _table_change(stream, next(sequence), effect, effect.moved)))
@@ -76,20 +81,25 @@ def announcements(stream: Stream, effect: Effect) -> list[Announcement]:
         )
         made.append((ChangeType.CUSTOMER_UPDATED, updated))
     for transition in effect.gone:
+        stage, since = stands.get(transition.instance, (None, None))
         retracted = StageRetracted(
             storefront=stream.storefront,
             customer_id=stream.customer_id,
             sequence=next(sequence),
             transition=transition,
-            stage=stage_now.get(transition.instance),
+            stage=stage,
+            since=since,
         )
         made.append((ChangeType.STAGE_RETRACTED, retracted))
     for move in effect.new:
+        stage, since = stands.get(move.transition.instance, (None, None))
         changed = StageChanged(
             storefront=stream.storefront,
             customer_id=stream.customer_id,
             sequence=next(sequence),
             transition=move.transition,
+            stage=stage,
+            since=since,
             subject=move.subject,
         )
         made.append((ChangeType.STAGE_CHANGED, changed))
@@ -105,15 +115,15 @@ def _table_change(stream: Stream, sequence: int, effect: Effect, moved: Moved) -
         others=list(moved.others),
         part_of=moved.part_of,
         profile=effect.after.profile,
-        table=table(effect.after, effect.all_moves),
+        table=table(effect.after, [*effect.earlier, *(move.transition for move in effect.moves)]),
     )
 
 
-def table(state: State, moves: Sequence[Move]) -> list[InstanceRow]:
+def table(state: State, transitions: Sequence[Transition]) -> list[InstanceRow]:
     """Where every instance stands, with its surviving moves."""
     by_instance: dict[UUID, list[Transition]] = {}
-    for move in moves:
-        by_instance.setdefault(move.transition.instance, []).append(move.transition)
+    for transition in transitions:
+        by_instance.setdefault(transition.instance, []).append(transition)
     return [
         InstanceRow(
             instance=instance.id,

@@ -29,6 +29,9 @@ from stage_engine.profile import profile_after, shown_traits
 from stage_engine.state import EMPTY, Instance, State, transition_id
 from stage_engine.subjects import is_own, scope_of
 
+CHECKPOINT_EVERY = 256
+"""Events between two states that are kept to begin a re-fold from."""
+
 
 @dataclass(frozen=True, slots=True)
 class Move:
@@ -42,14 +45,16 @@ class Move:
 class Folded:
     """What a fold came to.
 
-    `moves` are those of the entries given, in order. `orders` are the rows of the order book that changed. `next_wake`
-    is the earliest due time not yet crossed. `waits_from` is the position of the first entry that must wait, since it
-    lies behind a due time beyond `until`; it and all that sort after it are to be given again.
+    `moves` are those of the entries given, in order. `orders` are the versions of the order book's rows, each with the
+    position of the event that made it. `checkpoints` are the states after every 256th event. `next_wake` is the
+    earliest due time not yet crossed. `waits_from` is the position of the first entry that must wait, since it lies
+    behind a due time beyond `until`; it and all that sort after it are to be given again.
     """
 
     state: State
     moves: tuple[Move, ...]
-    orders: Mapping[str, Order]
+    orders: tuple[tuple[Position, Order], ...]
+    checkpoints: tuple[State, ...]
     next_wake: datetime | None
     waits_from: Position | None
 
@@ -65,7 +70,7 @@ def fold(
 ) -> Folded:
     """Folds the entries, all of which sort after `start.position`, into `start`; others need a fold from before them.
 
-    `orders` are the rows of the order book that the entries name (more do no harm).
+    `orders` are the rows of the order book as of `start` that the entries name (more do no harm).
     """
     folding = _Folding(model, storefront, until, start, orders or {})
     waits_from = None
@@ -92,26 +97,33 @@ class _Folding:
         self._facts = start.facts.copied()
         self._profile = start.profile
         self._instances = Instances(model, start.instances, start.left)
-        self._known_orders = orders
-        self._changed_orders: dict[str, Order] = {}
+        self._orders = dict(orders)
+        self._versions: list[tuple[Position, Order]] = []
+        self._checkpoints: list[State] = []
         self._moves: list[Move] = []
-        self._moves_before = start.moves
+        self._start = start
+        self._events = start.events
 
     def result(self, waits_from: Position | None) -> Folded:
         due = self._next_due()
         return Folded(
-            state=State(
-                position=self._position,
-                facts=self._facts,
-                profile=self._profile,
-                instances=self._instances.all(),
-                left=self._instances.left,
-                moves=self._moves_before + len(self._moves),
-            ),
+            state=self._state(),
             moves=tuple(self._moves),
-            orders=self._changed_orders,
+            orders=tuple(self._versions),
+            checkpoints=tuple(self._checkpoints),
             next_wake=due.at if due else None,
             waits_from=waits_from,
+        )
+
+    def _state(self) -> State:
+        return State(
+            position=self._position,
+            facts=self._facts.copied(),
+            profile=self._profile,
+            instances=self._instances.all(),
+            left=dict(self._instances.left),
+            moves=self._start.moves + len(self._moves),
+            events=self._events,
         )
 
     def cross_due_times(self, limit: datetime) -> bool:
@@ -145,6 +157,9 @@ class _Folding:
             for instance in self._instances.concerned_by(track, entry):
                 self._follow(track, instance, entry)
         self._instances.let_go(entry)
+        self._events += 1
+        if self._events % CHECKPOINT_EVERY == 0:
+            self._checkpoints.append(self._state())
 
     def _counted(self, entry: Entry) -> Entry:
         """Takes the event into the facts, and returns it as the rules are to see it.
@@ -153,7 +168,7 @@ class _Folding:
         """
         event = self._as_trusted(entry.event)
         if event.name in BOOKED:
-            event = self._book(event)
+            event = self._book(event, entry.position)
         for fact in self._model.facts_on.get(event.name, ()):
             if not fact.per_order:
                 observe(self._facts, fact, event, entry.cause, currency=self._storefront.currency)
@@ -163,11 +178,12 @@ class _Folding:
         believed = event.said_by is SaidBy.SERVER or self._storefront.trust == "browser"
         return event if believed or event.name != Name.ORDER_COMPLETED else replace(event, name=Name.ORDER_REPORTED)
 
-    def _book(self, event: Event) -> Event:
+    def _book(self, event: Event, position: Position) -> Event:
         key, currency = order_key(event), self._storefront.currency
-        before = self._changed_orders.get(key) or self._known_orders.get(key)
+        before = self._orders.get(key)
         after = booked(before, event, currency=currency)
-        self._changed_orders[key] = after
+        self._orders[key] = after
+        self._versions.append((position, after))
         for fact in self._model.facts.values():
             if fact.per_order:
                 observe_order(self._facts, fact, before, after, currency=currency)

@@ -1,7 +1,7 @@
 """A customer's events as the fold reads them: each belongs to an identity, and all have one order for ever."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import NamedTuple
 from uuid import UUID
@@ -27,6 +27,10 @@ class Position(NamedTuple):
     def due(cls, at: datetime) -> "Position":
         """Where what is due at a time stands: before every event at that time, after all earlier ones."""
         return cls(at, 0, "")
+
+
+THE_BEGINNING = Position.due(datetime.min.replace(tzinfo=UTC))
+THE_END = Position.due(datetime.max.replace(tzinfo=UTC))
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

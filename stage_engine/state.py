@@ -64,7 +64,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What stands.
 
     `position` is the last folded event's, or that of the last due time crossed after it: what sorts before it comes too
-    late to be folded onto this state. Instances stand in the order in which they began; `moves` counts moves.
+    late to be folded onto this state. Instances stand in the order in which they began; `moves` and `events`
+    count what was folded.
     """
 
     position: Position | None = None
@@ -73,6 +74,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     instances: tuple[Instance, ...] = ()
     left: dict[str, Left] = {}
     moves: int = 0
+    events: int = 0
 
 
 EMPTY = State()

@@ -80,11 +80,19 @@ customers = sa.Table(
     sa.Column("waits_at", Time, comment="with waits_rank and waits_id: the first event that waits"),
     sa.Column("waits_rank", sa.SmallInteger),
     sa.Column("waits_id", Bytewise),
+    sa.Column("refold_at", Time, comment="with refold_rank and refold_id: the background refolder is to begin here"),
+    sa.Column("refold_rank", sa.SmallInteger),
+    sa.Column("refold_id", Bytewise),
+    sa.Column("arrived_at", Time, comment="likewise: the first of what came since the refolder began"),
+    sa.Column("arrived_rank", sa.SmallInteger),
+    sa.Column("arrived_id", Bytewise),
+    sa.Column("joined", JSONB, comment="a join that the refolder is to publish: its number and the other customers"),
     sa.Column("hold", sa.Text, comment="why nothing may be sent: null when it may"),
     sa.Column("broken", sa.Text, comment="what the fold stumbled over; mended by a re-fold"),
     sa.Column("first_seen_at", Time, nullable=False, server_default=sa.func.now(), comment="when the row was made"),
     sa.Index("customers_to_wake", "next_wake", postgresql_where=sa.text("next_wake IS NOT NULL")),
     sa.Index("customers_by_root", "root"),
+    sa.Index("customers_to_refold", "refold_at", postgresql_where=sa.text("refold_at IS NOT NULL")),
 )
 
 orders = sa.Table(
@@ -92,6 +100,9 @@ orders = sa.Table(
     metadata,
     sa.Column("customer_id", Uuid, primary_key=True),
     sa.Column("key", Bytewise, primary_key=True),
+    sa.Column("changed_at", Time, primary_key=True, comment="with changed_rank and changed_id: which event made it so"),
+    sa.Column("changed_rank", sa.SmallInteger, primary_key=True),
+    sa.Column("changed_id", Bytewise, primary_key=True),
     sa.Column("completed_at", Time),
     sa.Column("currency", sa.Text),
     sa.Column("revenue", sa.Numeric, nullable=False),
@@ -99,6 +110,17 @@ orders = sa.Table(
     sa.Column("refunded", sa.Numeric, nullable=False),
     sa.Column("refunded_whole", sa.Boolean, nullable=False),
     sa.Column("cancelled", sa.Boolean, nullable=False),
+)
+
+checkpoints = sa.Table(
+    "checkpoints",
+    metadata,
+    sa.Column("customer_id", Uuid, primary_key=True),
+    sa.Column("events", sa.Integer, primary_key=True, comment="how many were folded"),
+    sa.Column("at", Time, nullable=False, comment="with rank and event_id: the position of the last of them"),
+    sa.Column("rank", sa.SmallInteger, nullable=False),
+    sa.Column("event_id", Bytewise, nullable=False),
+    sa.Column("state", sa.LargeBinary, nullable=False),
 )
 
 instances = sa.Table(
@@ -137,9 +159,29 @@ outbox = sa.Table(
     sa.Column("type", sa.Text, nullable=False),
     sa.Column("value", sa.LargeBinary, nullable=False, comment="the record's bytes: a repeat is the same"),
     sa.Column("made_at", Time, nullable=False, comment="wall clock: the record's ce_time"),
+    sa.Column("epoch", sa.Integer, nullable=False, comment="of the stream: raised when the database was restored"),
     sa.Column("published", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("position", sa.BigInteger, comment="the order within its slice in which it was first published"),
     sa.Index("outbox_unpublished", "slice", "id", postgresql_where=sa.text("NOT published")),
+    sa.Index("outbox_by_position", "slice", "position", postgresql_where=sa.text("position IS NOT NULL")),
     sa.UniqueConstraint("customer_id", "sequence", name="outbox_sequence"),
+)
+
+slices = sa.Table(
+    "slices",
+    metadata,
+    sa.Column("slice", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("position", sa.BigInteger, nullable=False, comment="the last that was given to a published change"),
+    sa.Column("forgotten", sa.BigInteger, nullable=False, comment="the greatest of the changes that are deleted"),
+)
+
+stream = sa.Table(
+    "stream",
+    metadata,
+    sa.Column("row", sa.SmallInteger, primary_key=True, autoincrement=False, server_default="1"),
+    sa.Column("epoch", sa.Integer, nullable=False, comment="without a row it is the first"),
+    sa.Column("restored_at", Time, nullable=False),
+    sa.CheckConstraint("row = 1", name="one_stream"),
 )
 
 table_numbers = sa.Sequence("table_numbers", schema=SCHEMA, metadata=metadata)

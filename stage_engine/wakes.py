@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.postgres import among, transaction
 from stage_engine import store, tables
-from stage_engine.apply import Rules, fold_onward
+from stage_engine.folding import Rules, fold_onward
 from stage_engine.metrics import WAKES
+from stage_engine.outcomes import write
 
 log = structlog.get_logger()
 
@@ -41,7 +42,8 @@ class Wakes:
                     .with_for_update(skip_locked=True)
                 )
                 customers = await store.customers(connection, list(due.scalars()))
-                await fold_onward(connection, list(customers.values()), {}, self.rules, until)
+                outcomes = await fold_onward(connection, list(customers.values()), {}, self.rules, until)
+                await write(connection, outcomes)
         except (DBAPIError, OSError) as error:
             log.warning("the wakes were not stored; trying again", why=repr(error))
             return False

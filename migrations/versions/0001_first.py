@@ -22,6 +22,15 @@ VIEWS = {
           JOIN engine.identities AS identity ON identity.id = event.identity_id
          ORDER BY identity.customer_id, event.event_id, event.received_at, event.body
     """,
+    "orders": """
+        -- One row an order: the latest version of it that the order book has.
+        SELECT DISTINCT ON (book.customer_id, book.key)
+               customer.storefront, book.customer_id, book.key AS order_id, book.completed_at, book.currency,
+               book.revenue, book.total, book.refunded, book.refunded_whole, book.cancelled
+          FROM engine.orders AS book
+          JOIN engine.customers AS customer ON customer.id = book.customer_id
+         ORDER BY book.customer_id, book.key, book.changed_at DESC, book.changed_rank DESC, book.changed_id DESC
+    """,
     "stages": """
         SELECT storefront, track, stage, count(*) AS instances, count(DISTINCT customer_id) AS customers
           FROM engine.instances
@@ -72,6 +81,28 @@ def upgrade() -> None:
         ),
         sa.Column("waits_rank", sa.SmallInteger(), nullable=True),
         sa.Column("waits_id", sa.Text(collation="C"), nullable=True),
+        sa.Column(
+            "refold_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="with refold_rank and refold_id: the background refolder is to begin here",
+        ),
+        sa.Column("refold_rank", sa.SmallInteger(), nullable=True),
+        sa.Column("refold_id", sa.Text(collation="C"), nullable=True),
+        sa.Column(
+            "arrived_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="likewise: the first of what came since the refolder began",
+        ),
+        sa.Column("arrived_rank", sa.SmallInteger(), nullable=True),
+        sa.Column("arrived_id", sa.Text(collation="C"), nullable=True),
+        sa.Column(
+            "joined",
+            postgresql.JSONB(),
+            nullable=True,
+            comment="a join that the refolder is to publish: its number and the other customers",
+        ),
         sa.Column("hold", sa.Text(), nullable=True, comment="why nothing may be sent: null when it may"),
         sa.Column("broken", sa.Text(), nullable=True, comment="what the fold stumbled over; mended by a re-fold"),
         sa.Column(
@@ -84,6 +115,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         schema="engine",
     )
+    op.create_index(
+        "customers_to_refold",
+        "customers",
+        ["refold_at"],
+        unique=False,
+        schema="engine",
+        postgresql_where=sa.text("refold_at IS NOT NULL"),
+    )
     op.create_index("customers_by_root", "customers", ["root"], unique=False, schema="engine")
     op.create_index(
         "customers_to_wake",
@@ -92,6 +131,22 @@ def upgrade() -> None:
         unique=False,
         schema="engine",
         postgresql_where=sa.text("next_wake IS NOT NULL"),
+    )
+    op.create_table(
+        "checkpoints",
+        sa.Column("customer_id", sa.UUID(), nullable=False),
+        sa.Column("events", sa.Integer(), autoincrement=False, nullable=False, comment="how many were folded"),
+        sa.Column(
+            "at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            comment="with rank and event_id: the position of the last of them",
+        ),
+        sa.Column("rank", sa.SmallInteger(), nullable=False),
+        sa.Column("event_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("state", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("customer_id", "events"),
+        schema="engine",
     )
     op.create_table(
         "dead_letters",
@@ -189,6 +244,14 @@ def upgrade() -> None:
         "orders",
         sa.Column("customer_id", sa.UUID(), nullable=False),
         sa.Column("key", sa.Text(collation="C"), nullable=False),
+        sa.Column(
+            "changed_at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            comment="with changed_rank and changed_id: which event made it so",
+        ),
+        sa.Column("changed_rank", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("changed_id", sa.Text(collation="C"), nullable=False),
         sa.Column("completed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("currency", sa.Text(), nullable=True),
         sa.Column("revenue", sa.Numeric(), nullable=False),
@@ -196,7 +259,7 @@ def upgrade() -> None:
         sa.Column("refunded", sa.Numeric(), nullable=False),
         sa.Column("refunded_whole", sa.Boolean(), nullable=False),
         sa.Column("cancelled", sa.Boolean(), nullable=False),
-        sa.PrimaryKeyConstraint("customer_id", "key"),
+        sa.PrimaryKeyConstraint("customer_id", "key", "changed_at", "changed_rank", "changed_id"),
         schema="engine",
     )
     op.create_table(
@@ -209,10 +272,27 @@ def upgrade() -> None:
         sa.Column("type", sa.Text(), nullable=False),
         sa.Column("value", sa.LargeBinary(), nullable=False, comment="the record's bytes: a repeat is the same"),
         sa.Column("made_at", sa.DateTime(timezone=True), nullable=False, comment="wall clock: the record's ce_time"),
+        sa.Column(
+            "epoch", sa.Integer(), nullable=False, comment="of the stream: raised when the database was restored"
+        ),
         sa.Column("published", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column(
+            "position",
+            sa.BigInteger(),
+            nullable=True,
+            comment="the order within its slice in which it was first published",
+        ),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("customer_id", "sequence", name="outbox_sequence"),
         schema="engine",
+    )
+    op.create_index(
+        "outbox_by_position",
+        "outbox",
+        ["slice", "position"],
+        unique=False,
+        schema="engine",
+        postgresql_where=sa.text("position IS NOT NULL"),
     )
     op.create_index(
         "outbox_unpublished",
@@ -223,10 +303,31 @@ def upgrade() -> None:
         postgresql_where=sa.text("NOT published"),
     )
     op.create_table(
+        "slices",
+        sa.Column("slice", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column(
+            "position", sa.BigInteger(), nullable=False, comment="the last that was given to a published change"
+        ),
+        sa.Column(
+            "forgotten", sa.BigInteger(), nullable=False, comment="the greatest of the changes that are deleted"
+        ),
+        sa.PrimaryKeyConstraint("slice"),
+        schema="engine",
+    )
+    op.create_table(
         "storefronts",
         sa.Column("storefront", sa.Text(), nullable=False),
         sa.Column("namespace", sa.UUID(), nullable=False, comment="secret: customers' ids are made with it"),
         sa.PrimaryKeyConstraint("storefront"),
+        schema="engine",
+    )
+    op.create_table(
+        "stream",
+        sa.Column("row", sa.SmallInteger(), autoincrement=False, server_default="1", nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False, comment="without a row it is the first"),
+        sa.Column("restored_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("row = 1", name="one_stream"),
+        sa.PrimaryKeyConstraint("row"),
         schema="engine",
     )
     op.create_table(

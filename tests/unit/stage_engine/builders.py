@@ -119,6 +119,11 @@ class Seen:
     def moves(self) -> tuple[Move, ...]:
         return self.folded.moves
 
+    @property
+    def orders(self) -> dict[str, Order]:
+        """The order book: of each order the latest version."""
+        return {order.key: order for _, order in self.folded.orders}
+
     def instance(self, track: str = "lifecycle", key: str = "") -> Instance:
         return next(i for i in self.state.instances if (i.track, i.shown_key) == (track, key))
 

@@ -44,7 +44,7 @@ def test_a_retraction_says_where_its_instance_stands_now() -> None:
 def test_a_joins_table_comes_first_with_every_instance_and_its_moves() -> None:
     seen = see(added("0s"), ordered("1m"))
     moved = Moved(type=ChangeType.CUSTOMER_JOINED, number=9, others=[uuid4()], part_of=None)
-    effect = Effect(before=EMPTY.profile, after=seen.state, new=(), moved=moved, all_moves=seen.moves)
+    effect = Effect(before=EMPTY.profile, after=seen.state, new=(), moved=moved, moves=seen.moves)
     ((kind, change),) = announcements(STREAM, effect)
     assert (kind, type(change)) == (ChangeType.CUSTOMER_JOINED, CustomerTable)
     assert isinstance(change, CustomerTable)

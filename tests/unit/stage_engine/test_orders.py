@@ -113,7 +113,7 @@ def test_only_what_says_less_is_less_refunds() -> None:
 def test_another_currency_is_kept_apart_and_never_added() -> None:
     seen = see(ordered("0s"), ordered("1s", order="o2", revenue=99, currency="USD"))
     assert (seen.fact("orders"), seen.fact("revenue")) == (2, 10)
-    assert (seen.folded.orders["o2"].currency, seen.folded.orders["o2"].revenue) == ("USD", 99)
+    assert (seen.orders["o2"].currency, seen.orders["o2"].revenue) == ("USD", 99)
 
 
 def test_a_currency_is_the_same_in_small_letters() -> None:
@@ -121,7 +121,7 @@ def test_a_currency_is_the_same_in_small_letters() -> None:
 
 
 def test_an_amount_without_a_currency_is_in_the_storefronts() -> None:
-    assert see(ordered()).folded.orders["o1"].currency == "EUR"
+    assert see(ordered()).orders["o1"].currency == "EUR"
 
 
 def test_an_order_whose_latest_copy_is_in_another_currency_no_longer_counts() -> None:
@@ -178,4 +178,4 @@ def test_cents_add_up_exactly() -> None:
 
 def test_an_order_id_of_any_length_has_a_key_that_an_index_can_hold() -> None:
     seen = see(ordered(order="é" * 10_000))
-    assert all(len(key.encode()) < 2_000 for key in (*seen.folded.orders, *seen.keys("order")))
+    assert all(len(key.encode()) < 2_000 for key in (*seen.orders, *seen.keys("order")))

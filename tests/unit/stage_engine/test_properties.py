@@ -1,14 +1,16 @@
 """Properties: a customer's state is a pure function of the set of their events, the model, and `until`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import event as note
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import stage_engine.fold as folding
 from services.contracts.identity import Identity, IdentityKind
 from stage_engine.fold import Folded, Move, fold
 from stage_engine.history import Entry, Position, in_order
@@ -102,6 +104,14 @@ untils = st.sampled_from((*SECONDS, 20_000, 20_000_000)).map(lambda seconds: STA
 several = settings(max_examples=150, deadline=None)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def close_checkpoints() -> Iterator[None]:
+    """So close that short histories have several."""
+    kept, folding.CHECKPOINT_EVERY = folding.CHECKPOINT_EVERY, 3
+    yield
+    folding.CHECKPOINT_EVERY = kept
+
+
 class Live:
     """One customer as `apply.py` keeps them, without the database: it folds onward while it can, and else again."""
 
@@ -110,35 +120,48 @@ class Live:
         self.stored: dict[str, Entry] = {}
         self.state = EMPTY
         self.waits_from: Position | None = None
-        self.book: dict[str, Order] = {}
+        self.versions: list[tuple[Position, Order]] = []
+        self.checkpoints: list[State] = []
         self.moves: list[Move] = []
         self.folded: Folded | None = None
         self.again = 0
 
     def take(self, batch: Sequence[Entry], until: Any) -> None:  # noqa: ANN401  a datetime
-        new, again = [], False
+        new: list[Entry] = []
+        changed: list[Position] = []
         for entry in in_order(batch):
             known = self.stored.get(entry.event.id)
             if known is None or entry.precedence < known.precedence:
                 self.stored[entry.event.id] = entry
                 new.append(entry)
-                again |= known is not None
+                changed += [] if known is None else [known.position, entry.position]
         position = self.state.position
-        if again or (position is not None and any(entry.position <= position for entry in new)):
+        changed += [entry.position for entry in new if position is not None and entry.position <= position]
+        if changed:
             self.again += 1
-            self.state, self.book, self.moves, onward = EMPTY, {}, [], list(self.stored.values())
-        elif self.waits_from is not None:
-            since = min(self.waits_from, *(entry.position for entry in new), self.waits_from)
-            onward = [entry for entry in self.stored.values() if entry.position >= since]
+            self._take_back(min(changed))
+        if changed or self.waits_from is not None:
+            position = self.state.position
+            onward = [entry for entry in self.stored.values() if position is None or entry.position > position]
         else:
             onward = new
         wanted = {order_key(entry.event) for entry in onward if entry.event.name in BOOKED}
-        known_orders = {key: order for key, order in self.book.items() if key in wanted}
+        known_orders = {order.key: order for _, order in self.versions if order.key in wanted}
         stored = decode_state(encode_state(self.state))
         self.folded = fold(onward, self.rules, until, storefront=SHOP, start=stored, orders=known_orders)
         self.state, self.waits_from = self.folded.state, self.folded.waits_from
-        self.book |= self.folded.orders
+        self.versions += self.folded.orders
+        self.checkpoints += self.folded.checkpoints
         self.moves += self.folded.moves
+
+    def _take_back(self, since: Position) -> None:
+        """To the last checkpoint before a change."""
+        while self.checkpoints and (self.checkpoints[-1].position or since) >= since:
+            self.checkpoints.pop()
+        self.state = self.checkpoints[-1] if self.checkpoints else EMPTY
+        self.moves = self.moves[: self.state.moves]
+        kept = self.state.position
+        self.versions = [version for version in self.versions if kept is not None and version[0] <= kept]
 
 
 @several
@@ -171,7 +194,8 @@ def test_folding_onto_what_is_stored_in_any_batches_equals_folding_everything_at
         whole = see(live.stored.values(), by=MODELS[name], until=until).folded
         assert live.state == whole.state
         assert tuple(live.moves) == whole.moves
-        assert live.book == whole.orders
+        assert tuple(live.versions) == whole.orders
+        assert live.checkpoints == list(whole.checkpoints)
         assert live.folded is not None
         assert (live.folded.next_wake, live.waits_from) == (whole.next_wake, whole.waits_from)
     note(f"folded again: {bool(live.again)}, waits: {live.waits_from is not None}")

@@ -1,0 +1,215 @@
+"""The history in Postgres: events under their identities, and a customer's events from a position on."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.contracts.events import Event, SaidBy, rank_of
+from services.contracts.identity import Identity, IdentityKind, Who
+from services.postgres import among, columns_of, rows, upsert
+from stage_engine import tables
+from stage_engine.history import Entry, Position
+
+_E = tables.events.c
+_I = tables.identities.c
+_json = msgspec.json.Encoder(decimal_format="string")
+
+Place = tuple[UUID, UUID]
+"""(identity, event key): where an event is stored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What storing changed: new events, and copies that turned out to have come first; a repeat is in neither.
+
+    `since` is, for such a copy, when it or the copy that it replaces occurred, whichever is earlier. `other_bodies`
+    counts what said something else under a known id.
+    """
+
+    new: dict[Place, Entry]
+    earlier: dict[Place, Entry]
+    since: dict[Place, datetime]
+    other_bodies: int
+
+
+async def keep_events(connection: AsyncConnection, entries: Iterable[Entry]) -> Kept:
+    """Stores events under their identities, whose rows are locked; of copies the one received first stays."""
+    first: dict[tuple[UUID, UUID], Entry] = {}
+    for entry in entries:
+        place = entry.identity, entry.key
+        if place not in first or entry.precedence < first[place].precedence:
+            first[place] = entry
+    known = await _known(connection, list(first))
+    earlier = {p: entry for p, entry in first.items() if p in known and entry.precedence < known[p].precedence}
+    kept = Kept(
+        new={place: entry for place, entry in first.items() if place not in known},
+        earlier=earlier,
+        since={place: min(entry.event.occurred_at, known[place].occurred_at) for place, entry in earlier.items()},
+        other_bodies=sum(place in known and entry.body != known[place].body for place, entry in first.items()),
+    )
+    stored = [_event_row(entry) for _, entry in sorted((kept.new | kept.earlier).items())]
+    await upsert(connection, tables.events, "kept", list(_E), stored)
+    return kept
+
+
+class _Known(NamedTuple):
+    """A copy that is stored already."""
+
+    received_at: datetime
+    body: bytes
+    occurred_at: datetime
+
+    @property
+    def precedence(self) -> tuple[datetime, bytes]:
+        return self.received_at, self.body
+
+
+async def _known(connection: AsyncConnection, places: Sequence[Place]) -> dict[Place, _Known]:
+    columns = (_E.identity_id, _E.event_key)
+    given = rows("given", columns)
+    found = await connection.execute(
+        sa.select(_E.identity_id, _E.event_key, _E.received_at, _E.body, _E.occurred_at).join(
+            given, sa.and_(_E.identity_id == given.c.identity_id, _E.event_key == given.c.event_key)
+        ),
+        columns_of("given", columns, places),
+    )
+    return {(row.identity_id, row.event_key): _Known(row.received_at, row.body, row.occurred_at) for row in found}
+
+
+def _event_row(entry: Entry) -> tuple[Any, ...]:
+    event = entry.event
+    return (
+        entry.identity,
+        entry.key,
+        event.id,
+        event.storefront,
+        event.name,
+        int(rank_of(event.name)),
+        event.occurred_at,
+        event.received_at,
+        str(event.said_by),
+        entry.body,
+        *(_json.encode(part).decode() for part in (event.who, event.properties, event.traits, event.context)),
+    )
+
+
+async def histories(
+    connection: AsyncConnection, after: Mapping[UUID, Position | None], *, until: datetime | None = None
+) -> dict[UUID, list[Entry]]:
+    """The events of these customers that sort after a position (None: all), in no particular order."""
+    given, asked = _asked(after)
+    statement = sa.select(*_E, given.c.customer_id, _I.kind, _I.value).select_from(_of_customers(given))
+    statement = statement.where(_after(given))
+    if until is not None:
+        statement = statement.where(_E.occurred_at <= until)
+    found: dict[UUID, list[Entry]] = defaultdict(list)
+    for row in await connection.execute(statement, asked):
+        found[row.customer_id].append(_entry(row))
+    return found
+
+
+async def counts(connection: AsyncConnection, after: Mapping[UUID, Position | None]) -> dict[UUID, int]:
+    """How many events sort after a position, copies included."""
+    if not after:
+        return {}
+    given, asked = _asked(after)
+    statement = (
+        sa.select(given.c.customer_id, sa.func.count())
+        .select_from(_of_customers(given))
+        .where(_after(given))
+        .group_by(given.c.customer_id)
+    )
+    return dict((await connection.execute(statement, asked)).tuples().all())
+
+
+async def stretch(connection: AsyncConnection, customer: UUID, after: Position | None, limit: int) -> list[Entry]:
+    """A customer's next events after a position, in order, without the copies that came later; at most `limit`."""
+    given, asked = _asked({customer: after})
+    copy, copys_identity = tables.events.alias("copy"), tables.identities.alias("copys_identity")
+    earlier_copy = sa.exists().where(
+        copys_identity.c.customer_id == customer,
+        copy.c.identity_id == copys_identity.c.id,
+        copy.c.event_key == _E.event_key,
+        sa.tuple_(copy.c.received_at, copy.c.body) < sa.tuple_(_E.received_at, _E.body),
+    )
+    statement = (
+        sa.select(*_E, _I.kind, _I.value)
+        .select_from(_of_customers(given))
+        .where(_after(given), ~earlier_copy)
+        .order_by(_E.occurred_at, _E.rank, _E.event_id)
+        .limit(limit)
+    )
+    return [_entry(row) for row in await connection.execute(statement, asked)]
+
+
+async def copies(
+    connection: AsyncConnection, customers: Collection[UUID], event_keys: Collection[UUID]
+) -> dict[UUID, datetime]:
+    """Customers that hold one of the events under more than one identity: since when, in event time."""
+    found = await connection.execute(
+        sa.select(_I.customer_id, sa.func.min(_E.occurred_at))
+        .join(tables.events, _E.identity_id == _I.id)
+        .where(among(_I.customer_id, customers), among(_E.event_key, event_keys))
+        .group_by(_I.customer_id, _E.event_key)
+        .having(sa.func.count() > 1)
+    )
+    earliest: dict[UUID, datetime] = {}
+    for customer, at in found:
+        earliest[customer] = min(at, earliest.get(customer, at))
+    return earliest
+
+
+async def beginnings(connection: AsyncConnection, identities: Collection[UUID]) -> dict[UUID, datetime]:
+    """When each identity's history begins; one without events is absent."""
+    if not identities:
+        return {}
+    found = await connection.execute(
+        sa.select(_E.identity_id, sa.func.min(_E.occurred_at))
+        .where(among(_E.identity_id, identities))
+        .group_by(_E.identity_id)
+    )
+    return dict(found.tuples().all())
+
+
+def _asked(after: Mapping[UUID, Position | None]) -> tuple[sa.TableValuedAlias, dict[str, Any]]:
+    """The customers with their positions as a relation, and its parameters."""
+    columns = (_I.customer_id, _E.occurred_at, _E.rank, _E.event_id)
+    values = [(customer, *(position or (None, None, None))) for customer, position in after.items()]
+    return rows("asked", columns), columns_of("asked", columns, values)
+
+
+def _of_customers(given: sa.TableValuedAlias) -> sa.Join:
+    identities = sa.join(given, tables.identities, _I.customer_id == given.c.customer_id)
+    return sa.join(identities, tables.events, _E.identity_id == _I.id)
+
+
+def _after(given: sa.TableValuedAlias) -> sa.ColumnElement[bool]:
+    position = sa.tuple_(given.c.occurred_at, given.c.rank, given.c.event_id.collate("C"))
+    return given.c.occurred_at.is_(None) | (sa.tuple_(_E.occurred_at, _E.rank, _E.event_id) > position)
+
+
+def _entry(row: Any) -> Entry:  # noqa: ANN401  SQLAlchemy's row
+    return Entry(
+        identity=row.identity_id,
+        belongs_to=Identity(IdentityKind(row.kind), row.value),
+        event=Event(
+            id=row.event_id,
+            storefront=row.storefront,
+            name=row.name,
+            who=Who(**row.who),
+            occurred_at=row.occurred_at,
+            received_at=row.received_at,
+            said_by=SaidBy(row.said_by),
+            properties=row.properties,
+            traits=row.traits,
+            context=row.context,
+        ),
+        body=row.body,
+    )

@@ -1,0 +1,173 @@
+"""Folding customers that the caller has locked: onward from their state, or again from a checkpoint that holds."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.contracts.changes import ChangeType
+from services.contracts.storefront import Storefront
+from stage_engine import book_store, event_store, store
+from stage_engine.changes import Effect, Moved, corrections
+from stage_engine.fold import Folded, fold
+from stage_engine.history import Entry, Position
+from stage_engine.metrics import BROKEN, FOLDS
+from stage_engine.model.model import Model
+from stage_engine.orders import BOOKED, Order, order_key
+from stage_engine.outcomes import Outcome, Settled, Stumbled, corrected
+from stage_engine.pointers import Crossing
+from stage_engine.state import EMPTY, State
+from stage_engine.store import Customer
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a fold needs beside events: the model in force and the storefronts that it is in force for."""
+
+    model: Model
+    storefronts: Mapping[str, Storefront]
+
+
+async def fold_onward(
+    connection: AsyncConnection,
+    customers: Sequence[Customer],
+    came: Mapping[UUID, Sequence[Entry]],
+    rules: Rules,
+    until: datetime,
+) -> list[Outcome]:
+    """What came, and what waits, folded onto the states."""
+    waiting = {c.id: c.state.position for c in customers if c.waits_from is not None}
+    stored = await event_store.histories(connection, waiting) if waiting else {}
+    entries = {c.id: stored.get(c.id, []) if c.id in waiting else came.get(c.id, ()) for c in customers}
+    orders = await orders_named(connection, entries, {c.id: c.state.position for c in customers})
+    FOLDS.labels("onward").inc(len(customers))
+    return [_onward(c, folded_by(c, c.state, entries[c.id], rules, until, orders.get(c.id, {}))) for c in customers]
+
+
+def _onward(customer: Customer, folded: Folded | None) -> Outcome:
+    if folded is None:
+        return Stumbled(customer=customer)
+    effect = Effect(before=customer.state.profile, after=folded.state, new=folded.moves)
+    return Settled(customer=customer, folded=folded, effect=effect, numbered_from=customer.state.moves)
+
+
+async def fold_again(
+    connection: AsyncConnection,
+    customers: Sequence[Customer],
+    starts: Mapping[UUID, State],
+    rules: Rules,
+    until: datetime,
+    *,
+    crossings: Sequence[Crossing] = (),
+    number: int = 0,
+) -> list[Outcome]:
+    """Histories folded again from the states in `starts`, and what that corrects of what was announced.
+
+    `crossings` are the joins and splits that made it necessary, `number` theirs.
+    """
+    after = {c.id: starts.get(c.id, EMPTY).position for c in customers}
+    entries = await event_store.histories(connection, after)
+    orders = await orders_named(connection, entries, after)
+    standing = await store.standing_transitions(connection, [c.id for c in customers])
+    since = {
+        c.id: {
+            id_: stood.transition
+            for id_, stood in standing.get(c.id, {}).items()
+            if stood.number >= starts.get(c.id, EMPTY).moves
+        }
+        for c in customers
+    }
+    results = {
+        c.id: folded_by(c, starts.get(c.id, EMPTY), entries.get(c.id, ()), rules, until, orders.get(c.id, {}))
+        for c in customers
+    }
+    FOLDS.labels("again").inc(len(customers))
+    await book_store.forget_after(connection, after)
+    known = {id_ for stood in since.values() for id_ in stood}
+    still = {move.transition.id for folded in results.values() if folded is not None for move in folded.moves}
+    outcomes: list[Outcome] = []
+    for customer in customers:
+        folded = results[customer.id]
+        if folded is None:
+            outcomes.append(Stumbled(customer=customer))
+            continue
+        moved = taking_part(customer, crossings, number, has_events=folded.state.events > 0)
+        if moved is None and folded.state.events == 0 and not standing.get(customer.id):
+            continue  # a name without a history: nobody has heard of it
+        new, gone = corrections(folded.moves, since[customer.id], known=known, still=still)
+        start = starts.get(customer.id, EMPTY)
+        outcomes.append(
+            Settled(
+                customer=customer,
+                folded=folded,
+                effect=Effect(
+                    before=customer.state.profile,
+                    after=folded.state,
+                    new=new,
+                    gone=gone,
+                    moved=moved,
+                    earlier=[s.transition for s in standing.get(customer.id, {}).values() if s.number < start.moves],
+                    moves=folded.moves,
+                    hold_changed=customer.hold is not None,
+                ),
+                numbered_from=start.moves,
+                away=corrected(folded.moves, since[customer.id]),
+            )
+        )
+    return outcomes
+
+
+def taking_part(customer: Customer, crossings: Iterable[Crossing], number: int, *, has_events: bool) -> Moved | None:
+    """How a customer takes part in a join or a split: None when it doesn't, or when nobody has heard of it yet."""
+    lost = {c.after for c in crossings if c.before == customer.id}
+    others = lost | {c.before for c in crossings if c.after == customer.id}
+    if not others or (customer.sequence == 0 and not has_events):
+        return None
+    part_of = whole_joined(customer, crossings)
+    split = part_of is None and (bool(lost) or customer.sequence == 0)
+    return Moved(
+        type=ChangeType.CUSTOMER_SPLIT if split else ChangeType.CUSTOMER_JOINED,
+        number=number,
+        others=sorted(others),
+        part_of=part_of,
+    )
+
+
+def whole_joined(customer: Customer, crossings: Iterable[Crossing]) -> UUID | None:
+    """The customer that this one is now part of, when its root crossed."""
+    return next((c.after for c in crossings if c.identity == customer.root and c.before == customer.id), None)
+
+
+async def orders_named(
+    connection: AsyncConnection, entries: Mapping[UUID, Collection[Entry]], as_of: Mapping[UUID, Position | None]
+) -> dict[UUID, dict[str, Order]]:
+    """The rows of the order book that the entries name, as of the positions that they are folded from."""
+    wanted = {
+        customer: {order_key(entry.event) for entry in found if entry.event.name in BOOKED}
+        for customer, found in entries.items()
+    }
+    return await book_store.orders(connection, wanted, as_of)
+
+
+def folded_by(
+    customer: Customer,
+    start: State,
+    entries: Iterable[Entry],
+    rules: Rules,
+    until: datetime,
+    orders: Mapping[str, Order],
+) -> Folded | None:
+    """None when the fold stumbles: a bug or a condition's; the events are stored and the customer goes on hold."""
+    try:
+        return fold(
+            entries, rules.model, until, storefront=rules.storefronts[customer.storefront], start=start, orders=orders
+        )
+    except Exception:
+        log.exception("the fold stumbled; the customer is on hold", customer_id=str(customer.id))
+        BROKEN.inc()
+        return None

@@ -1,0 +1,208 @@
+"""The background refolder: histories too long for a batch's transaction, folded in stretches that slow nobody.
+
+It reads and folds without a lock, a stretch at a time, and only then locks the customer. What came meanwhile
+(`arrived_from`) takes away the stretches behind it, and they are folded again; once what is left is short, it is
+folded under the lock and all is written at once. Each round is shorter than the one before, so a bot that never rests
+is caught up with all the same.
+"""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.contracts.changes import ChangeType
+from services.postgres import among, reading, transaction
+from stage_engine import book_store, event_store, store, tables
+from stage_engine.changes import Effect, Moved, corrections
+from stage_engine.fold import Folded
+from stage_engine.folding import Rules, folded_by, orders_named
+from stage_engine.history import THE_BEGINNING, Position
+from stage_engine.metrics import FOLDS
+from stage_engine.orders import Order
+from stage_engine.outcomes import Outcome, Settled, Stumbled, corrected, write
+from stage_engine.state import EMPTY, State
+from stage_engine.store import Customer
+
+log = structlog.get_logger()
+
+STRETCH = 1_000
+"""Events folded at once: about 40 ms of the loop's time, less than a batch of the consumer takes."""
+
+_C = tables.customers.c
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a re-fold has come: the state that it began from, each stretch folded since, and the orders they made."""
+
+    start: State
+    stretches: list[Folded] = field(default_factory=list)
+    book: dict[str, Order] = field(default_factory=dict)
+
+    @property
+    def state(self) -> State:
+        return self.stretches[-1].state if self.stretches else self.start
+
+    @property
+    def waits(self) -> bool:
+        return bool(self.stretches) and self.stretches[-1].waits_from is not None
+
+    def add(self, folded: Folded) -> None:
+        self.stretches.append(folded)
+        self.book.update((order.key, order) for _, order in folded.orders)
+
+    def take_back(self, since: Position) -> bool:
+        """Forgets the stretches that a change at `since` touches; False when it lies before where this began."""
+        while self.stretches and (position := self.state.position) is not None and position >= since:
+            self.stretches.pop()
+        self.book = {order.key: order for part in self.stretches for _, order in part.orders}
+        return self.state.position is None or self.state.position < since
+
+    def whole(self) -> Folded:
+        """All stretches as one fold from `start`."""
+        last = self.stretches[-1]
+        return Folded(
+            state=last.state,
+            moves=tuple(move for part in self.stretches for move in part.moves),
+            orders=tuple(version for part in self.stretches for version in part.orders),
+            checkpoints=tuple(state for part in self.stretches for state in part.checkpoints),
+            next_wake=last.next_wake,
+            waits_from=last.waits_from,
+        )
+
+
+@dataclass(slots=True)
+class Refolder:
+    """One step takes one customer, whoever has waited longest in event time, to the end."""
+
+    engine: AsyncEngine
+    rules: Rules
+
+    async def step(self) -> bool:
+        """True when there was one. Two engines may meet on one: the first to finish wins, the other finds it done."""
+        try:
+            async with reading(self.engine) as connection:
+                customer = await connection.scalar(
+                    sa.select(_C.id)
+                    .where(_C.refold_at.is_not(None), among(_C.storefront, list(self.rules.storefronts)))
+                    .order_by(_C.refold_at)
+                    .limit(1)
+                )
+            if customer is None:
+                return False
+            await self.refold(customer)
+        except (DBAPIError, OSError) as error:
+            log.warning("a re-fold was not stored; trying again", why=repr(error))
+            return False
+        return True
+
+    async def refold(self, customer_id: UUID) -> None:
+        """Until it is done, or found done by somebody else."""
+        progress: Progress | None = None
+        while True:
+            progress = await self._begin(customer_id, progress)
+            if progress is None:
+                return
+            if not await self._fold_to_the_end(customer_id, progress):
+                async with transaction(self.engine) as connection:
+                    await write(connection, [Stumbled(customer=await self._locked(connection, customer_id))])
+                return
+            async with transaction(self.engine) as connection:
+                if await self._finish(connection, customer_id, progress):
+                    FOLDS.labels("background").inc()
+                    return
+
+    async def _locked(self, connection: AsyncConnection, customer_id: UUID) -> Customer:
+        await connection.execute(sa.select(_C.id).where(_C.id == customer_id).with_for_update())
+        return (await store.customers(connection, [customer_id]))[customer_id]
+
+    async def _begin(self, customer_id: UUID, progress: Progress | None) -> Progress | None:
+        """Takes what arrived into `refold_from`, and back to before it; None when nothing is left to do."""
+        async with transaction(self.engine) as connection:
+            customer = await self._locked(connection, customer_id)
+            if customer.refold_from is None:
+                return None
+            since = min(customer.refold_from, customer.arrived_from or customer.refold_from)
+            await store.write_customers(connection, [replace(customer, refold_from=since, arrived_from=None)])
+            if progress is not None and progress.take_back(customer.arrived_from or since):
+                return progress
+            starts = await book_store.checkpoints_before(connection, {customer_id: since})
+            return Progress(starts.get(customer_id, EMPTY))
+
+    async def _fold_to_the_end(self, customer_id: UUID, progress: Progress) -> bool:
+        """Stretch by stretch, letting others have their turn between two; False when the fold stumbles."""
+        while not progress.waits:
+            async with reading(self.engine) as connection:
+                more = await self._fold_next(connection, customer_id, progress)
+            if more is not True:
+                return more is not None
+            await asyncio.sleep(0)
+        return True
+
+    async def _fold_next(self, connection: AsyncConnection, customer_id: UUID, progress: Progress) -> bool | None:
+        """True when there may be more, False at the end, None when the fold stumbles."""
+        entries = await event_store.stretch(connection, customer_id, progress.state.position, STRETCH)
+        until = await store.read_watermark(connection) or datetime.fromtimestamp(0, UTC)
+        if len(entries) == STRETCH:  # further events may lie between the last of these and a due time after it
+            until = min(until, entries[-1].event.occurred_at)
+        customer = (await store.customers(connection, [customer_id]))[customer_id]
+        stored = await orders_named(connection, {customer_id: entries}, {customer_id: progress.start.position})
+        orders = {**stored.get(customer_id, {}), **progress.book}
+        folded = folded_by(customer, progress.state, entries, self.rules, until, orders)
+        if folded is None:
+            return None
+        progress.add(folded)
+        return len(entries) == STRETCH and not progress.waits
+
+    async def _finish(self, connection: AsyncConnection, customer_id: UUID, progress: Progress) -> bool:
+        """Under the lock: folds the short rest and writes all; False when what came meanwhile is not short."""
+        customer = await self._locked(connection, customer_id)
+        if customer.refold_from is None:
+            return True
+        if customer.arrived_from is not None and not progress.take_back(customer.arrived_from):
+            return False
+        if progress.waits:  # the watermark may have risen since
+            progress.take_back(progress.state.position or THE_BEGINNING)
+        more = await self._fold_next(connection, customer_id, progress)
+        if more:
+            return False
+        outcome = Stumbled(customer=customer) if more is None else await self._outcome(connection, customer, progress)
+        await write(connection, [outcome])
+        return True
+
+    async def _outcome(self, connection: AsyncConnection, customer: Customer, progress: Progress) -> Outcome:
+        start, folded = progress.start, progress.whole()
+        stood = (await store.standing_transitions(connection, [customer.id])).get(customer.id, {})
+        since = {id_: s.transition for id_, s in stood.items() if s.number >= start.moves}
+        await book_store.forget_after(connection, {customer.id: start.position})
+        new, gone = corrections(folded.moves, since, known=since, still={move.transition.id for move in folded.moves})
+        return Settled(
+            customer=customer,
+            folded=folded,
+            effect=Effect(
+                before=customer.state.profile,
+                after=folded.state,
+                new=new,
+                gone=gone,
+                moved=_moved(customer),
+                earlier=[s.transition for s in stood.values() if s.number < start.moves],
+                moves=folded.moves,
+                hold_changed=True,
+            ),
+            numbered_from=start.moves,
+            away=corrected(folded.moves, since),
+        )
+
+
+def _moved(customer: Customer) -> Moved | None:
+    if customer.joined is None:
+        return None
+    return Moved(
+        type=ChangeType.CUSTOMER_JOINED, number=customer.joined.number, others=customer.joined.others, part_of=None
+    )
