@@ -1,43 +1,43 @@
-"""The outbox: changes are written in the transaction that made them, published after it, marked after the ack.
+"""The outbox: changes are written in the transaction that made them, published after it, and kept for a time.
 
-One publisher at a time for each slice of customers, held by an advisory lock of its connection. It reads what is not
-yet published, never "after the last id": sequences commit out of order. A repeat is the same bytes, since the bytes
-are what is stored.
+A repeat is the same bytes, headers included, since all that they are made of is what is stored.
 """
 
-from collections.abc import Collection, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-import structlog
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.contracts.changes import ChangeType, KnownUntil, cloudevent_headers, encode_change
+from services.contracts.changes import FIRST_EPOCH, ChangeType, cloudevent_attributes, cloudevent_headers
+from services.contracts.fitting import fitted
 from services.contracts.topics import STAGE_CHANGES
-from services.kafka import Record, Sender, SendFailed, SendUnknown
-from services.postgres import among, columns_of, rows, selected, transaction
+from services.kafka import Record
+from services.postgres import columns_of, rows, selected, transaction
 from stage_engine import tables
 from stage_engine.changes import Announcement
-from stage_engine.metrics import PUBLISHED
-from stage_engine.store import read_watermark
-
-log = structlog.get_logger()
 
 SLICES = 8
 """How many engines can publish at once at the most; a customer is always in the same slice."""
-LOCK_SPACE = 7_265
-"""First half of the advisory locks' keys; the second is the slice."""
-AT_ONCE = 500
-DEADLINE = timedelta(seconds=20)
+FORGOTTEN_AT_ONCE = 1000
+"""Rows of one deletion: a transaction of milliseconds, so that nobody waits for it."""
 
 _O = tables.outbox.c
+_S = tables.slices.c
+PUBLISHED_AS = (_O.id, _O.slice, _O.customer_id, _O.sequence, _O.storefront, _O.type, _O.value, _O.made_at, _O.epoch)
+"""What a record is made of."""
 
 
 def slice_of(customer: UUID) -> int:
     return customer.bytes[0] % SLICES
+
+
+def current_epoch() -> sa.ColumnElement[int]:
+    """The stream's epoch, as part of a statement."""
+    return sa.func.coalesce(sa.select(tables.stream.c.epoch).scalar_subquery(), FIRST_EPOCH)
 
 
 async def post(connection: AsyncConnection, announced: Sequence[Announcement]) -> None:
@@ -48,114 +48,71 @@ async def post(connection: AsyncConnection, announced: Sequence[Announcement]) -
     given = rows("posted", columns)
     now = datetime.now(UTC)
     values = [
-        (slice_of(c.customer_id), c.customer_id, c.sequence, c.storefront, str(kind), encode_change(c), now)
+        (slice_of(c.customer_id), c.customer_id, c.sequence, c.storefront, str(kind), fitted(c)[1], now)
         for kind, c in announced
     ]
     await connection.execute(
-        insert(tables.outbox).from_select([c.name for c in columns], sa.select(*selected(given, columns))),
+        insert(tables.outbox).from_select(
+            [*(c.name for c in columns), "epoch"], sa.select(*selected(given, columns), current_epoch())
+        ),
         columns_of("posted", columns, values),
     )
 
 
-class Publisher:
-    """Publishes the slices that it can lock. One step: lock what is free, publish what waits, mark what was acked."""
-
-    def __init__(self, engine: AsyncEngine, sender: Sender) -> None:
-        self._engine = engine
-        self._sender = sender
-        self._locks: AsyncConnection | None = None
-        self._held: set[int] = set()
-
-    async def close(self) -> None:
-        """Lets the slices go, so that another engine takes them over at once."""
-        locks, self._locks, self._held = self._locks, None, set()
-        if locks is not None:
-            await locks.close()
-
-    async def step(self) -> bool:
-        """True when there was something to publish."""
-        try:
-            await self._take_free_slices()
-            waiting = await self._waiting()
-            if not waiting:
-                return False
-            await self._sender.send([_record(row) for row in waiting], deadline=DEADLINE)
-            async with transaction(self._engine) as connection:
-                await connection.execute(
-                    sa.update(tables.outbox).where(among(_O.id, [row.id for row in waiting])).values(published=True)
-                )
-        except (SendFailed, SendUnknown) as error:
-            log.warning("the outbox could not be published; trying again", why=str(error))
-            return False
-        for row in waiting:
-            PUBLISHED.labels(row.type).inc()
-        return True
-
-    async def _take_free_slices(self) -> None:
-        """The locks live as long as their connection: when that is lost they are free for others, and so are we."""
-        try:
-            if self._locks is None:
-                self._held = set()
-                self._locks = await self._engine.connect()
-                await self._locks.execution_options(isolation_level="AUTOCOMMIT")
-            for slice_ in range(SLICES):
-                if slice_ not in self._held and await self._locks.scalar(
-                    sa.select(sa.func.pg_try_advisory_lock(LOCK_SPACE, slice_))
-                ):
-                    self._held.add(slice_)
-            await self._locks.execute(sa.text("SELECT 1"))
-        except BaseException:
-            await self.close()
-            raise
-
-    async def _waiting(self) -> Sequence[Any]:
-        async with self._engine.connect() as connection:
-            found = await connection.execute(
-                sa.select(_O.id, _O.customer_id, _O.sequence, _O.storefront, _O.type, _O.value, _O.made_at)
-                .where(~_O.published, among(_O.slice, sorted(self._held)))
-                .order_by(_O.id)
-                .limit(AT_ONCE)
-            )
-            return found.all()
-
-
-def _record(row: Any) -> Record:  # noqa: ANN401  SQLAlchemy's row
+def record_of(row: Any) -> Record:  # noqa: ANN401  a row of PUBLISHED_AS
     return Record(
         topic=STAGE_CHANGES,
         key=row.customer_id.bytes,
         value=row.value,
-        headers=cloudevent_headers(
-            ChangeType(row.type),
-            event_id=f"{row.customer_id}/{row.sequence}",
-            storefront=row.storefront,
-            subject=str(row.customer_id),
-            time=row.made_at,
-        ),
+        headers=cloudevent_headers(ChangeType(row.type), **_context(row)),
     )
 
 
-async def announce_known_until(engine: AsyncEngine, sender: Sender, storefronts: Collection[str]) -> datetime | None:
-    """Tells every partition the time before which no wake is overdue and no change unpublished; None before any is.
+def attributes_of(row: Any) -> dict[str, str | int]:  # noqa: ANN401  a row of PUBLISHED_AS
+    """The same context as the record's, for answers over HTTP."""
+    return cloudevent_attributes(ChangeType(row.type), **_context(row))
 
-    The order matters: the watermark is read first, so whatever is found undone afterwards is counted against it.
+
+def _context(row: Any) -> dict[str, Any]:  # noqa: ANN401  a row of PUBLISHED_AS
+    return {
+        "event_id": f"{row.customer_id}/{row.sequence}",
+        "storefront": row.storefront,
+        "subject": str(row.customer_id),
+        "time": row.made_at,
+        "epoch": row.epoch,
+    }
+
+
+async def lock_slices(connection: AsyncConnection, slices: Sequence[int]) -> dict[int, int]:
+    """The last position given in each of them, none of which another transaction gives out or forgets meanwhile."""
+    wanted = sa.select(_S.slice, _S.position).where(_S.slice.in_(slices)).order_by(_S.slice).with_for_update()
+    found = (await connection.execute(wanted)).all()
+    if len(found) < len(slices):
+        begun = [{"slice": number, "position": 0, "forgotten": 0} for number in sorted(slices)]
+        await connection.execute(insert(tables.slices).on_conflict_do_nothing(), begun)
+        found = (await connection.execute(wanted)).all()
+    return {row.slice: row.position for row in found}
+
+
+async def forget_published(engine: AsyncEngine, made_before: datetime) -> int:
+    """Deletes the oldest of the published changes, a few at once; returns how many.
+
+    Which were deleted is remembered by their positions: who asks for them is told that they are gone.
     """
-    async with engine.connect() as connection:
-        known = await read_watermark(connection)
-        if known is None:
-            return None
-        c = tables.customers.c
-        overdue: datetime | None = await connection.scalar(
-            sa.select(sa.func.min(c.next_wake)).where(c.next_wake <= known, among(c.storefront, storefronts))
-        )
-        unpublished: datetime | None = await connection.scalar(sa.select(sa.func.min(_O.made_at)).where(~_O.published))
-    until = min(time for time in (known, overdue, unpublished) if time is not None)
-    value = encode_change(KnownUntil(known_until=until))
-    headers = cloudevent_headers(
-        ChangeType.KNOWN_UNTIL, event_id=until.isoformat(), storefront="", subject=None, time=until
-    )
-    partitions = await sender.partitions_of(STAGE_CHANGES)
-    records = [
-        Record(topic=STAGE_CHANGES, key=None, value=value, headers=headers, partition=number) for number in partitions
-    ]
-    await sender.send(records, deadline=DEADLINE)
-    return until
+    oldest = sa.select(_O.id, _O.published, _O.made_at).order_by(_O.id).limit(FORGOTTEN_AT_ONCE).subquery()
+    old = sa.select(oldest.c.id).where(oldest.c.published, oldest.c.made_at < made_before)
+    async with transaction(engine) as connection:
+        await lock_slices(connection, range(SLICES))
+        deleted = (
+            await connection.execute(sa.delete(tables.outbox).where(_O.id.in_(old)).returning(_O.slice, _O.position))
+        ).all()
+        gone: dict[int, int] = {}
+        for row in deleted:
+            gone[row.slice] = max(gone.get(row.slice, 0), row.position or 0)
+        for number, position in gone.items():
+            await connection.execute(
+                sa.update(tables.slices)
+                .where(_S.slice == number)
+                .values(forgotten=sa.func.greatest(_S.forgotten, position))
+            )
+    return len(deleted)

@@ -1,8 +1,9 @@
 """The stage engine put together: what reads, what wakes, what publishes, what answers."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
@@ -22,7 +23,8 @@ from stage_engine.api import create_app
 from stage_engine.apply import Rules
 from stage_engine.consumer import Consumer
 from stage_engine.model.load import load_model
-from stage_engine.outbox import Publisher, announce_known_until
+from stage_engine.outbox import forget_published
+from stage_engine.publisher import Publisher, announce_known_until
 from stage_engine.settings import EngineSettings
 from stage_engine.wakes import Wakes
 from stage_engine.watermark import Watermark, after_grace
@@ -31,6 +33,7 @@ log = structlog.get_logger()
 
 GROUP = "stagepost-stage-engine"
 KNOWN_UNTIL_EVERY = timedelta(seconds=1)
+FORGET_EVERY = timedelta(minutes=1)
 
 
 async def main(settings: EngineSettings) -> None:
@@ -66,25 +69,16 @@ async def main(settings: EngineSettings) -> None:
 
             await repeat(step, stopping, idle=1.0)
 
-        async def publish(stopping: asyncio.Event) -> None:
-            async def step() -> bool:
-                try:
-                    return await publisher.step()
-                except (DBAPIError, OSError) as error:
-                    log.warning("the outbox can't be read; trying again", why=repr(error))
-                    return False
+        async def announce() -> bool:
+            await announce_known_until(engine, sender, list(shop.storefronts))
+            return False
 
-            await repeat(step, stopping, idle=0.1)
+        async def forget() -> bool:
+            return await forget_published(engine, datetime.now(UTC) - settings.changes_kept) > 0
 
-        async def announce(stopping: asyncio.Event) -> None:
-            async def step() -> bool:
-                try:
-                    await announce_known_until(engine, sender, list(shop.storefronts))
-                except (DBAPIError, OSError, SendFailed, SendUnknown) as error:
-                    log.warning("`known.until` could not be announced", why=repr(error))
-                return False
-
-            await repeat(step, stopping, idle=KNOWN_UNTIL_EVERY.total_seconds())
+        publishing = _undeterred(publisher.step, "the outbox can't be read; trying again")
+        announcing = _undeterred(announce, "`known.until` could not be announced")
+        forgetting = _undeterred(forget, "old changes could not be deleted")
 
         await run_service(
             create_app(engine, rules, namespaces, settings.operator_key, readiness),
@@ -93,10 +87,24 @@ async def main(settings: EngineSettings) -> None:
                 "read": read,
                 "wake": lambda stopping: repeat(wakes.step, stopping, idle=0.2),
                 "watermark": lambda stopping: repeat(watermark.step, stopping, idle=0.2),
-                "publish": publish,
-                "announce": announce,
+                "publish": lambda stopping: repeat(publishing, stopping, idle=0.1),
+                "announce": lambda stopping: repeat(announcing, stopping, idle=KNOWN_UNTIL_EVERY.total_seconds()),
+                "forget": lambda stopping: repeat(forgetting, stopping, idle=FORGET_EVERY.total_seconds()),
             },
         )
+
+
+def _undeterred(step: Callable[[], Awaitable[bool]], trouble: str) -> Callable[[], Awaitable[bool]]:
+    """The step; where the infrastructure refuses it, that is logged, and there was nothing to do."""
+
+    async def tried() -> bool:
+        try:
+            return await step()
+        except (DBAPIError, OSError, SendFailed, SendUnknown) as error:
+            log.warning(trouble, why=repr(error))
+            return False
+
+    return tried
 
 
 async def ensure_namespaces(engine: AsyncEngine, storefronts: list[str]) -> dict[str, UUID]:

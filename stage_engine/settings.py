@@ -23,3 +23,7 @@ class EngineSettings(Settings):
         default=timedelta(seconds=2),
         description="how long ago an event must have been received to be surely on the topic: longer than a send takes",
     )
+    changes_kept: Duration = Field(
+        default=timedelta(days=30),
+        description="how long published changes can be read again over HTTP; longer than a subscriber is ever away",
+    )

@@ -305,12 +305,8 @@ def upgrade() -> None:
     op.create_table(
         "slices",
         sa.Column("slice", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column(
-            "position", sa.BigInteger(), nullable=False, comment="the last that was given to a published change"
-        ),
-        sa.Column(
-            "forgotten", sa.BigInteger(), nullable=False, comment="the greatest of the changes that are deleted"
-        ),
+        sa.Column("position", sa.BigInteger(), nullable=False, comment="the last that was given to a published change"),
+        sa.Column("forgotten", sa.BigInteger(), nullable=False, comment="the greatest of the changes that are deleted"),
         sa.PrimaryKeyConstraint("slice"),
         schema="engine",
     )

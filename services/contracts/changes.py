@@ -1,8 +1,10 @@
-"""What leaves the stage engine on `customer.stage-changes`: CloudEvents 1.0 in Kafka's binary mode.
+"""What leaves the stage engine on `customer.stage-changes` and `customer.stages`: CloudEvents 1.0, Kafka's binary mode.
 
 The type of a record is its `ce_type` header and decides the struct of its value. Every customer has a sequence without
-gaps over all types but `known.until`; a repeat is byte for byte the same, so a subscriber drops what is not above the
-last sequence it has seen. A breaking change is a new type.
+gaps over all types of change but `known.until`; a repeat is byte for byte the same, so a subscriber drops what is not
+above the last sequence it has seen. All of that holds within one epoch (`ce_streamepoch`): when it rises, the database
+was restored to an earlier time, sequences were given out a second time, and a subscriber begins anew from
+`customer.stages`. A breaking change is a new type.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,6 +26,11 @@ class ChangeType(StrEnum):
     CUSTOMER_SPLIT = "customer.split"
     KNOWN_UNTIL = "known.until"
     """Not about a customer: on every partition, once a second."""
+
+
+STANDING_TYPE: Final = "customer.standing"
+"""The type of what stands on `customer.stages`: no change, but where the changes up to its sequence have led."""
+FIRST_EPOCH: Final = 1
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +94,12 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InstanceRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Where one instance stands: what a subscriber holds of it. `moves` are its surviving transitions, oldest first."""
+    """Where one instance stands: what a subscriber holds of it.
+
+    `moves` are its surviving transitions, oldest first, in the table of a join or a split; a `CustomerStanding` has
+    none. A cart that ended is let go of at some time, as is the oldest of more than 200 instances. That is no change:
+    who keeps such a row keeps where it stood last.
+    """
 
     instance: UUID
     track: str
@@ -99,14 +111,23 @@ class InstanceRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StageChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """`replay` marks what a changed model says of the past: it starts nothing, and does cancel."""
+    """`transition` happened; `stage` is where its instance stands now, and since when.
+
+    That is not always where the transition led: a late event may add a move to the past, and of several moves at once
+    each says where they ended. It is None for an instance that the engine has let go of (`InstanceRow`).
+
+    `replay` marks what a changed model says of the past: it starts nothing, and does cancel.
+    """
 
     storefront: str
     customer_id: UUID
     sequence: int
     transition: Transition
+    stage: str | None
+    since: Moment | None
     subject: Subject
     replay: bool = False
+    shortened: bool = False
 
 
 class StageRetracted(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,7 +138,9 @@ class StageRetracted(msgspec.Struct, frozen=True, kw_only=True):
     sequence: int
     transition: Transition
     stage: str | None
+    since: Moment | None
     replay: bool = False
+    shortened: bool = False
 
 
 class CustomerUpdated(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,6 +151,7 @@ class CustomerUpdated(msgspec.Struct, frozen=True, kw_only=True):
     sequence: int
     profile: Profile
     hold: str | None = None
+    shortened: bool = False
 
 
 class CustomerTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,6 +169,24 @@ class CustomerTable(msgspec.Struct, frozen=True, kw_only=True):
     part_of: UUID | None
     profile: Profile
     table: list[InstanceRow]
+    shortened: bool = False
+
+
+class CustomerStanding(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one customer is now, with all changes up to `sequence` taken in: what a new subscriber begins with.
+
+    On `customer.stages` a customer that is now part of another has no value (a tombstone); over HTTP it shows an empty
+    table and says of which in `part_of`.
+    """
+
+    storefront: str
+    customer_id: UUID
+    sequence: int
+    part_of: UUID | None
+    profile: Profile
+    hold: str | None
+    table: list[InstanceRow]
+    shortened: bool = False
 
 
 class KnownUntil(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,25 +215,40 @@ class UnknownChangeType(ValueError):
     """A record of a type that this reader does not know; the contract is to skip it."""
 
 
-def encode_change(change: Change) -> bytes:
+def encode_change(change: Change | CustomerStanding) -> bytes:
     return _encoder.encode(change)
 
 
-def cloudevent_headers(
-    kind: ChangeType, *, event_id: str, storefront: str, subject: str | None, time: datetime
-) -> list[tuple[str, bytes]]:
-    """The headers of a record, in a fixed order so that a repeat has the same bytes."""
-    headers = {
-        "ce_specversion": "1.0",
-        "ce_id": event_id,
-        "ce_source": f"/stagepost/{storefront}",
-        "ce_type": str(kind),
-        "ce_time": time.isoformat(),
-        "ce_dataschema": f"urn:stagepost:{kind}:1",
-        **({"ce_subject": subject, "ce_partitionkey": subject} if subject else {}),
-        "content-type": "application/json",
+def cloudevent_attributes(
+    kind: str, *, event_id: str, storefront: str, subject: str | None, time: datetime, epoch: int
+) -> dict[str, str | int]:
+    """What CloudEvents calls the context of an event, in a fixed order so that a repeat has the same bytes."""
+    return {
+        "specversion": "1.0",
+        "id": event_id,
+        "source": f"/stagepost/{storefront}",
+        "type": str(kind),
+        "time": time.isoformat(),
+        "dataschema": f"urn:stagepost:{kind}:1",
+        **({"subject": subject, "partitionkey": subject} if subject else {}),
+        "streamepoch": epoch,
     }
-    return [(name, value.encode()) for name, value in headers.items()]
+
+
+def cloudevent_headers(
+    kind: str, *, event_id: str, storefront: str, subject: str | None, time: datetime, epoch: int = FIRST_EPOCH
+) -> list[tuple[str, bytes]]:
+    """The same as the headers of a record."""
+    attributes = cloudevent_attributes(
+        kind, event_id=event_id, storefront=storefront, subject=subject, time=time, epoch=epoch
+    )
+    named = {f"ce_{name}": str(value) for name, value in attributes.items()} | {"content-type": "application/json"}
+    return [(name, value.encode()) for name, value in named.items()]
+
+
+def epoch_of(headers: Iterable[tuple[str, bytes]]) -> int:
+    """The stream's epoch by a record's headers. Raises ValueError where it is no number."""
+    return next((int(value) for name, value in headers if name == "ce_streamepoch"), FIRST_EPOCH)
 
 
 def decode_change(headers: Iterable[tuple[str, bytes]], value: bytes) -> Change:

@@ -6,6 +6,7 @@ from typing import Final
 EVENTS: Final = "storefront.events"
 DEAD_LETTERS: Final = "storefront.dead-letters"
 STAGE_CHANGES: Final = "customer.stage-changes"
+STAGES: Final = "customer.stages"
 
 MAX_RECORD_BYTES: Final = 1_048_576
 """`max.message.bytes` of every topic: Kafka's own default of 1 MiB, said aloud because clients are held below it."""
@@ -24,4 +25,16 @@ TOPICS: Final = (
     Topic(name=EVENTS, partitions=6, config={"max.message.bytes": str(MAX_RECORD_BYTES), "retention.ms": "604800000"}),
     Topic(name=DEAD_LETTERS, partitions=1, config={"max.message.bytes": str(MAX_RECORD_BYTES)}),
     Topic(name=STAGE_CHANGES, partitions=6, config={"max.message.bytes": str(MAX_RECORD_BYTES)}),
+    # Where everyone is now, for subscribers that begin: one record a customer. A segment is closed after a day at the
+    # latest, since only closed ones are compacted; a tombstone stays a week, so that a slow reader still meets it.
+    Topic(
+        name=STAGES,
+        partitions=6,
+        config={
+            "max.message.bytes": str(MAX_RECORD_BYTES),
+            "cleanup.policy": "compact",
+            "segment.ms": "86400000",
+            "delete.retention.ms": "604800000",
+        },
+    ),
 )

@@ -20,7 +20,9 @@ def test_a_commit_happens_in_one_place_only(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_file_hides_two_things(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+    """A migration is one thing however long: what it makes is listed, not reasoned."""
+    if path.parent.name != "versions":
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
 
 
 def test_every_make_target_is_in_the_readme_or_in_help() -> None:

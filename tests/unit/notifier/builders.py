@@ -66,6 +66,8 @@ def changed(
         customer_id=uid(customer),
         sequence=sequence,
         transition=move,
+        stage=move.to_stage,
+        since=move.at,
         subject=subject or Subject(),
         replay=replay,
     )
@@ -73,5 +75,10 @@ def changed(
 
 def retracted(sequence: int, move: Transition, stage: str | None, *, customer: str = "ada") -> StageRetracted:
     return StageRetracted(
-        storefront="main-shop", customer_id=uid(customer), sequence=sequence, transition=move, stage=stage
+        storefront="main-shop",
+        customer_id=uid(customer),
+        sequence=sequence,
+        transition=move,
+        stage=stage,
+        since=move.at,
     )
