@@ -16,9 +16,9 @@ from services.http import answer_errors
 from services.operator import bearer
 from services.postgres import reading
 from services.process import Readiness, operational_routes
-from stage_engine import store, tables
-from stage_engine.apply import Rules
+from stage_engine import event_store, store, tables
 from stage_engine.fold import fold
+from stage_engine.folding import Rules
 from stage_engine.history import in_order
 from stage_engine.identity import identity_id
 from stage_engine.pointers import Namespaces
@@ -74,11 +74,11 @@ def create_app(
         """What happened and what it led to, oldest first; the newest `limit` of it."""
         async with reading(engine) as connection:
             current = await _current(connection, customer_id)
-            entries = (await store.histories(connection, [current])).get(current, [])
-            transitions = (await store.standing_transitions(connection, [current])).get(current, {})
+            entries = (await event_store.histories(connection, {current: None})).get(current, [])
+            standing = (await store.standing_transitions(connection, {current: 0})).get(current, {})
         return {
             "customer_id": str(current),
-            "timeline": timeline_view(in_order(entries), transitions.values())[-limit:],
+            "timeline": timeline_view(in_order(entries), [s.transition for s in standing.values()])[-limit:],
         }
 
     @app.get("/v1/stages")
@@ -116,7 +116,7 @@ async def _view(
     found = await connection.execute(sa.select(_I.kind, _I.value).where(_I.customer_id == customer_id))
     identities = [Identity(IdentityKind(kind), value) for kind, value in found]
     if at is not None:
-        history = (await store.histories(connection, [customer_id], until=at)).get(customer_id, [])
+        history = (await event_store.histories(connection, {customer_id: None}, until=at)).get(customer_id, [])
         then = fold(history, rules.model, at, storefront=rules.storefronts[row.storefront])
         row = replace(row, state=then.state, next_wake=then.next_wake)
     return customer_view(row, identities, rules.model, at or datetime.now(UTC))

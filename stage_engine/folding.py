@@ -73,7 +73,10 @@ async def fold_again(
     after = {c.id: starts.get(c.id, EMPTY).position for c in customers}
     entries = await event_store.histories(connection, after)
     orders = await orders_named(connection, entries, after)
-    standing = await store.standing_transitions(connection, [c.id for c in customers])
+    crossed = {id_ for crossing in crossings for id_ in (crossing.before, crossing.after)}
+    standing = await store.standing_transitions(  # all of them, for the table of a join or a split
+        connection, {c.id: 0 if c.id in crossed else starts.get(c.id, EMPTY).moves for c in customers}
+    )
     since = {
         c.id: {
             id_: stood.transition
@@ -97,7 +100,7 @@ async def fold_again(
             outcomes.append(Stumbled(customer=customer))
             continue
         moved = taking_part(customer, crossings, number, has_events=folded.state.events > 0)
-        if moved is None and folded.state.events == 0 and not standing.get(customer.id):
+        if moved is None and folded.state.events == 0 and customer.sequence == 0:
             continue  # a name without a history: nobody has heard of it
         new, gone = corrections(folded.moves, since[customer.id], known=known, still=still)
         start = starts.get(customer.id, EMPTY)

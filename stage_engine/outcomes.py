@@ -65,7 +65,7 @@ async def _write_derived(connection: AsyncConnection, settled: Sequence[Settled]
     await store.write_instances(
         connection,
         [(o.customer.id, o.customer.storefront, instance) for o in settled for instance in _stands_anew(o)],
-        [(o.customer.id, id_) for o in settled for id_ in _by_id(o.customer) if id_ not in _by_id(o.folded)],
+        [(o.customer.id, id_) for o in settled for id_ in _by_id(o.customer).keys() - _by_id(o.folded).keys()],
     )
     await store.write_transitions(
         connection,

@@ -178,7 +178,8 @@ class Refolder:
 
     async def _outcome(self, connection: AsyncConnection, customer: Customer, progress: Progress) -> Outcome:
         start, folded = progress.start, progress.whole()
-        stood = (await store.standing_transitions(connection, [customer.id])).get(customer.id, {})
+        needed = 0 if customer.joined else start.moves
+        stood = (await store.standing_transitions(connection, {customer.id: needed})).get(customer.id, {})
         since = {id_: s.transition for id_, s in stood.items() if s.number >= start.moves}
         await book_store.forget_after(connection, {customer.id: start.position})
         new, gone = corrections(folded.moves, since, known=since, still={move.transition.id for move in folded.moves})

@@ -1,7 +1,7 @@
 """The engine's tables, read and written in bulk inside somebody's transaction. It decides nothing."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -156,15 +156,19 @@ HANDED = 1_000_000_000
 
 
 async def standing_transitions(
-    connection: AsyncConnection, customers: Collection[UUID]
+    connection: AsyncConnection, since: Mapping[UUID, int]
 ) -> dict[UUID, dict[UUID, Standing]]:
-    """By customer and transition id, in their order."""
+    """By customer and transition id, in their order; of each customer those from a number on."""
     t = tables.transitions.c
+    columns = (t.customer_id, t.number)
+    given = rows("since", columns)
     found: dict[UUID, dict[UUID, Standing]] = defaultdict(dict)
     result = await connection.execute(
         sa.select(t.customer_id, t.id, t.number, t.body)
-        .where(among(t.customer_id, customers), ~t.retracted)
-        .order_by(t.customer_id, t.number)
+        .join(given, sa.and_(t.customer_id == given.c.customer_id, t.number >= given.c.number))
+        .where(~t.retracted)
+        .order_by(t.customer_id, t.number),
+        columns_of("since", columns, list(since.items())),
     )
     for row in result:
         found[row.customer_id][row.id] = Standing(row.number, msgspec.convert(row.body, Transition))

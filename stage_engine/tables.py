@@ -146,6 +146,7 @@ transitions = sa.Table(
     sa.Column("retracted", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("body", JSONB, nullable=False, comment="services.contracts.changes.Transition"),
     sa.Index("transitions_by_time", "at"),
+    sa.Index("transitions_by_number", "customer_id", "number"),
 )
 
 outbox = sa.Table(

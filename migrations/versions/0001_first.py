@@ -337,6 +337,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("customer_id", "id"),
         schema="engine",
     )
+    op.create_index("transitions_by_number", "transitions", ["customer_id", "number"], unique=False, schema="engine")
     op.create_index("transitions_by_time", "transitions", ["at"], unique=False, schema="engine")
     op.create_table(
         "watermark",
