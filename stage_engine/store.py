@@ -218,7 +218,7 @@ async def hand_over(connection: AsyncConnection, before: UUID, after: UUID) -> N
 
 
 async def write_dead_letters(connection: AsyncConnection, letters: Sequence[tuple[Place, DeadLetter]]) -> None:
-    columns = list(tables.dead_letters.c)
+    columns = [column for column in tables.dead_letters.c if column.name != "replayed_at"]
     values = [
         (p.topic, p.partition, p.offset, d.storefront, d.code, d.reason, d.source, d.received_at, d.raw)
         for p, d in letters

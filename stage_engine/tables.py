@@ -208,6 +208,7 @@ dead_letters = sa.Table(
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("received_at", Time, nullable=False),
     sa.Column("raw", sa.LargeBinary, nullable=False),
+    sa.Column("replayed_at", Time, comment="when an operator put it on the topic again"),
 )
 
 offsets = offsets_table(metadata, SCHEMA)

@@ -159,6 +159,12 @@ def upgrade() -> None:
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("raw", sa.LargeBinary(), nullable=False),
+        sa.Column(
+            "replayed_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="when an operator put it on the topic again",
+        ),
         sa.PrimaryKeyConstraint("topic", "partition", "record_offset"),
         schema="engine",
     )
