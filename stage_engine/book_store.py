@@ -6,6 +6,7 @@ from decimal import Decimal
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.postgres import among, columns_of, rows, upsert
@@ -41,7 +42,7 @@ async def orders(
         sa.select(tables.orders)
         .join(given, sa.and_(_O.customer_id == given.c.customer_id, _O.key == given.c.key.collate("C")))
         .where(sa.tuple_(*_VERSION) <= then)
-        .distinct(_O.customer_id, _O.key)
+        .ext(distinct_on(_O.customer_id, _O.key))
         .order_by(_O.customer_id, _O.key, *(column.desc() for column in _VERSION)),
         columns_of("booked", columns, values),
     )
@@ -83,7 +84,7 @@ async def checkpoints_before(
         sa.select(_K.customer_id, _K.state)
         .join(given, _K.customer_id == given.c.customer_id)
         .where(sa.tuple_(*_POINT) < before)
-        .distinct(_K.customer_id)
+        .ext(distinct_on(_K.customer_id))
         .order_by(_K.customer_id, _K.events.desc()),
         columns_of("wanted", columns, values),
     )
