@@ -17,6 +17,7 @@ from services.operator import bearer
 from services.postgres import reading
 from services.process import Readiness, operational_routes
 from stage_engine import event_store, store, tables
+from stage_engine.feed_api import feed_routes
 from stage_engine.fold import fold
 from stage_engine.folding import Rules
 from stage_engine.history import in_order
@@ -38,6 +39,7 @@ def create_app(
         dependencies=[Depends(bearer(operator_key))],
     )
     answer_errors(app)
+    app.include_router(feed_routes(engine))
 
     @app.get("/v1/customers")
     async def customers(

@@ -62,7 +62,7 @@ async def post(connection: AsyncConnection, announced: Sequence[Announcement]) -
 def record_of(row: Any) -> Record:  # noqa: ANN401  a row of PUBLISHED_AS
     return Record(
         topic=STAGE_CHANGES,
-        key=row.customer_id.bytes,
+        key=str(row.customer_id).encode(),  # text: the CloudEvents SDKs read a key as the partition key
         value=row.value,
         headers=cloudevent_headers(ChangeType(row.type), **_context(row)),
     )

@@ -76,7 +76,7 @@ def record_of(standing: CustomerStanding, *, epoch: int, now: datetime) -> Recor
     )
     return Record(
         topic=STAGES,
-        key=standing.customer_id.bytes,
+        key=str(standing.customer_id).encode(),
         value=None if standing.part_of else fitted(standing)[1],
         headers=headers,
     )
