@@ -103,10 +103,13 @@ def _event_row(entry: Entry) -> tuple[Any, ...]:
 async def histories(
     connection: AsyncConnection, after: Mapping[UUID, Position | None], *, until: datetime | None = None
 ) -> dict[UUID, list[Entry]]:
-    """The events of these customers that sort after a position (None: all), in no particular order."""
+    """The events of these customers that sort after a position, without copies of what came first, in no order.
+
+    From None on it is all of them, copies included: then the fold sees which came first.
+    """
     given, asked = _asked(after)
     statement = sa.select(*_E, given.c.customer_id, _I.kind, _I.value).select_from(_of_customers(given))
-    statement = statement.where(_after(given))
+    statement = statement.where(_after(given), given.c.occurred_at.is_(None) | ~_came_earlier(given))
     if until is not None:
         statement = statement.where(_E.occurred_at <= until)
     found: dict[UUID, list[Entry]] = defaultdict(list)
@@ -132,17 +135,10 @@ async def counts(connection: AsyncConnection, after: Mapping[UUID, Position | No
 async def stretch(connection: AsyncConnection, customer: UUID, after: Position | None, limit: int) -> list[Entry]:
     """A customer's next events after a position, in order, without the copies that came later; at most `limit`."""
     given, asked = _asked({customer: after})
-    copy, copys_identity = tables.events.alias("copy"), tables.identities.alias("copys_identity")
-    earlier_copy = sa.exists().where(
-        copys_identity.c.customer_id == customer,
-        copy.c.identity_id == copys_identity.c.id,
-        copy.c.event_key == _E.event_key,
-        sa.tuple_(copy.c.received_at, copy.c.body) < sa.tuple_(_E.received_at, _E.body),
-    )
     statement = (
         sa.select(*_E, _I.kind, _I.value)
         .select_from(_of_customers(given))
-        .where(_after(given), ~earlier_copy)
+        .where(_after(given), ~_came_earlier(given))
         .order_by(_E.occurred_at, _E.rank, _E.event_id)
         .limit(limit)
     )
@@ -193,6 +189,18 @@ def _of_customers(given: sa.TableValuedAlias) -> sa.Join:
 def _after(given: sa.TableValuedAlias) -> sa.ColumnElement[bool]:
     position = sa.tuple_(given.c.occurred_at, given.c.rank, given.c.event_id.collate("C"))
     return given.c.occurred_at.is_(None) | (sa.tuple_(_E.occurred_at, _E.rank, _E.event_id) > position)
+
+
+def _came_earlier(given: sa.TableValuedAlias) -> sa.ColumnElement[bool]:
+    """Whether the customer holds a copy of the event, under another identity, that came first: that one counts."""
+    copy, others = tables.events.alias("copy"), tables.identities.alias("others")
+    return sa.exists().where(
+        others.c.customer_id == given.c.customer_id,
+        others.c.id != _E.identity_id,
+        copy.c.identity_id == others.c.id,
+        copy.c.event_key == _E.event_key,
+        sa.tuple_(copy.c.received_at, copy.c.body) < sa.tuple_(_E.received_at, _E.body),
+    )
 
 
 def _entry(row: Any) -> Entry:  # noqa: ANN401  SQLAlchemy's row
