@@ -1,7 +1,9 @@
+"""`python -m ingest`."""
+
 import typer
 
-from ingest.commands import register
+from ingest.commands import ingest
 
 app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
-register(app)
+app.command()(ingest)
 app()

@@ -129,7 +129,7 @@ class _HotEndpoint:
             raise (TooLarge if refusal.code == TooLarge.code else BadRequest)(refusal.message, code=refusal.code)
         if ingest.readiness.waiting_for:
             raise ingest.publisher.not_started()
-        await ingest.publisher.publish(decision.records)
+        await ingest.publisher.publish(decision.records, received_at)
         measures.accepted(source.storefront).inc(len(decision.events))
         return decision
 

@@ -4,11 +4,13 @@ Calls don't wait for each other: all hand their records to one producer, which f
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from time import perf_counter
 
 import structlog
 
 from ingest import measures
+from ingest.progress import InFlight
 from ingest.settings import PublishSettings
 from services.errors import TooLarge, Unavailable
 from services.kafka import Record, RecordTooLarge, Sender, SendFailed, SendUnknown
@@ -19,19 +21,26 @@ _SEND_AGAIN = "Send the call again with the same ids: what is already there is t
 
 
 class Publisher:
-    def __init__(self, sender: Sender, settings: PublishSettings) -> None:
+    def __init__(self, sender: Sender, settings: PublishSettings, in_flight: InFlight) -> None:
         self._sender = sender
+        self._in_flight = in_flight
         self._deadline = settings.ack_deadline
         self._retry_after = int(settings.retry_after.total_seconds())
         self._failing = False
 
-    async def publish(self, records: Sequence[Record]) -> None:
-        """Raises Unavailable when there was no acknowledgement; some of the records may be on the topic then."""
+    async def publish(self, records: Sequence[Record], received_at: datetime) -> None:
+        """Raises Unavailable when there was no acknowledgement.
+
+        Some of the records may be on the topic then, or come to be there yet: they count as in flight until that is
+        certain, also when the caller was answered long ago.
+
+        No `await` may stand between reading the clock for `received_at` and this call: `settled` is made from both.
+        """
         if not records:
             return
         started = perf_counter()
         try:
-            await self._sender.send(records, deadline=self._deadline)
+            await self._sender.send(records, deadline=self._deadline, ended=self._in_flight.begin(received_at))
         except RecordTooLarge as error:  # below decide's own limit there is none: kept apart from Kafka's absence
             raise TooLarge(f"a record is too large for Kafka: {error}") from None
         except SendUnknown as error:

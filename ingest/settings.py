@@ -1,6 +1,7 @@
 """Ingest's settings. The write keys come from a file or a secret: `STAGEPOST_WRITE_KEYS_FILE`."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -35,6 +36,12 @@ def _write_keys(given: Any) -> Any:  # noqa: ANN401  what pydantic hands over
         raise ValueError(f'must be a JSON list of {{"storefront", "kind", "prefix", "sha256"}}: {error}') from None
 
 
+class ForgetSettings(Settings):
+    """Of `stagepost forget-ingest`."""
+
+    kafka: KafkaSettings
+
+
 class IngestSettings(Settings):
     kafka: KafkaSettings
     http: IngestHttp = IngestHttp()
@@ -44,5 +51,9 @@ class IngestSettings(Settings):
         BeforeValidator(_write_keys),
         Field(min_length=1, description="a JSON list; normally through WRITE_KEYS_FILE"),
     ]
+    state_folder: Path = Field(
+        default=Path(".stagepost/ingest"),
+        description="what must outlast a restart: the lasting id of each process; they may share it on one machine",
+    )
     limits: Limits = Limits()
     publish: PublishSettings = PublishSettings()

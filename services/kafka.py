@@ -73,7 +73,7 @@ class Sender:
     async def stop(self, *, grace: timedelta = timedelta(seconds=10)) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            await _stop_within(producer, grace)
+            await stop_within(producer, grace)
         if self._retiring:
             await asyncio.wait(self._retiring, timeout=grace.total_seconds())
 
@@ -81,12 +81,23 @@ class Sender:
         producer = await self._ready()
         return set(await producer.partitions_for(topic))
 
-    async def send(self, records: Sequence[Record], *, deadline: timedelta) -> None:
+    async def send(
+        self, records: Sequence[Record], *, deadline: timedelta, ended: Callable[[], None] | None = None
+    ) -> None:
         """Returns once the broker has acknowledged every record, in their order within a partition.
 
         Raises RecordTooLarge, SendFailed or SendUnknown; after either of the last two the producer is replaced, and
-        some of the records may be on the topic.
+        some of the records may be on the topic. `ended` is called once, however this goes: when none of them can come
+        to be on the topic any more. That is at its end, or later, when the retired producer has had its answers.
         """
+        acks: list[asyncio.Future[Any]] = []
+        try:
+            await self._send(records, deadline, acks)
+        finally:
+            if ended is not None:
+                _when_all_done(acks, ended)
+
+    async def _send(self, records: Sequence[Record], deadline: timedelta, acks: list[asyncio.Future[Any]]) -> None:
         for record in records:
             size = len(record.value or b"") + len(record.key or b"") + sum(len(k) + len(v) for k, v in record.headers)
             if size > MAX_REQUEST_BYTES - 1024:  # the batch's and the record's own framing
@@ -95,24 +106,24 @@ class Sender:
         try:
             async with asyncio.timeout(deadline.total_seconds()):
                 producer = await self._ready()
-                acks = [
-                    await producer.send(
+                for record in records:
+                    ack = await producer.send(
                         record.topic,
                         key=record.key,
                         value=record.value,
                         headers=list(record.headers),
                         partition=record.partition,
                     )
-                    for record in records
-                ]
-                outcomes = await asyncio.gather(*acks, return_exceptions=True)
+                    acks.append(ack)
+                if acks:
+                    await asyncio.wait(acks)  # never cancels them: an open one tells that its record is still under way
         except TimeoutError:
             self._retire(producer)
             raise SendUnknown(f"no acknowledgement within {deadline.total_seconds():g} s") from None
         except (KafkaError, OSError) as error:
             self._retire(producer)
             raise SendFailed(repr(error)) from error
-        failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        failures = [failure for ack in acks if (failure := ack.exception()) is not None]
         if failures:
             self._retire(producer)
             if isinstance(failures[0], MessageSizeTooLargeError):
@@ -135,22 +146,38 @@ class Sender:
                 try:
                     await producer.start()
                 except BaseException:
-                    await _stop_within(producer, timedelta(seconds=2))
+                    await stop_within(producer, timedelta(seconds=2))
                     raise
                 self._producer = producer
             return self._producer
 
     def _retire(self, producer: AIOKafkaProducer | None) -> None:
-        """After a failure a producer's sequence numbers can't be trusted: the next send makes a new one."""
+        """After a failure a producer's sequence numbers can't be trusted: the next send makes a new one.
+
+        The old one lives until each of its records is acknowledged or refused. Nothing less says whether they come
+        to be on the topic: cut short, `stop` leaves its sending half alive, and what that does is not known.
+        """
         if producer is None or producer is not self._producer:
             return
         self._producer = None
-        task = asyncio.create_task(_stop_within(producer, timedelta(seconds=5)))
+        task = asyncio.create_task(_stop(producer))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
 
 
-async def _stop_within(client: AIOKafkaProducer | AIOKafkaConsumer, grace: timedelta) -> None:
+def _when_all_done(acks: Sequence[asyncio.Future[Any]], ended: Callable[[], None]) -> None:
+    if all(ack.done() for ack in acks):
+        ended()
+    else:
+        asyncio.gather(*acks, return_exceptions=True).add_done_callback(lambda _: ended())
+
+
+async def _stop(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+    with contextlib.suppress(KafkaError, OSError):
+        await client.stop()
+
+
+async def stop_within(client: AIOKafkaProducer | AIOKafkaConsumer, grace: timedelta) -> None:
     with contextlib.suppress(TimeoutError, KafkaError, OSError):
         async with asyncio.timeout(grace.total_seconds()):
             await client.stop()
@@ -207,7 +234,7 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no 
         self._consumer.subscribe(topics=list(self._topics), listener=self)
 
     async def stop(self) -> None:
-        await _stop_within(self._consumer, timedelta(seconds=10))
+        await stop_within(self._consumer, timedelta(seconds=10))
 
     async def next(self, timeout: timedelta) -> list[Stretch]:  # noqa: ASYNC109  the wait of one poll, not a deadline
         """What has come, a stretch a partition; empty when nothing came. Raises what a rebalance met."""

@@ -12,6 +12,12 @@ FOLDS = Counter("stagepost_engine_folds_total", "Customers folded: onward, or ag
 BROKEN = Counter("stagepost_engine_broken_total", "Folds that stumbled; each holds a customer until it is mended")
 BATCH_SECONDS = Histogram("stagepost_engine_batch_seconds", "One transaction of the consumer", buckets=LATENCY_BUCKETS)
 WATERMARK = Gauge("stagepost_engine_watermark_timestamp_seconds", "Everything received before it has been folded")
+INGEST_SETTLED = Gauge(
+    "stagepost_engine_ingest_settled_timestamp_seconds",
+    "Everything that this ingest received before it is on the topic, by what it reports",
+    ["ingest"],
+)
+SILENT_INGESTS = Gauge("stagepost_engine_silent_ingests", "Ingests that are passed over because they went silent")
 WAKES = Counter("stagepost_engine_wakes_total", "Customers woken because a time had come")
 PUBLISHED = Counter("stagepost_engine_published_total", "Records acknowledged on the stage-change topic", ["type"])
 FENCED = Counter("stagepost_engine_fenced_total", "Transactions given up because another process owns the partition")

@@ -12,7 +12,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.contracts.topics import DEAD_LETTERS, EVENTS
+from services.compacted import Compacted
+from services.contracts.topics import DEAD_LETTERS, EVENTS, PROGRESS
 from services.kafka import Feed, Sender, SendFailed, SendUnknown, check_topics
 from services.offsets import Offsets
 from services.postgres import check_migrated, create_engine, transaction
@@ -24,10 +25,11 @@ from stage_engine.apply import Rules
 from stage_engine.consumer import Consumer
 from stage_engine.model.load import load_model
 from stage_engine.outbox import forget_published
+from stage_engine.progress import Ingests
 from stage_engine.publisher import Publisher, announce_known_until
 from stage_engine.settings import EngineSettings
 from stage_engine.wakes import Wakes
-from stage_engine.watermark import Watermark, after_grace
+from stage_engine.watermark import Watermark
 
 log = structlog.get_logger()
 
@@ -55,10 +57,13 @@ async def main(settings: EngineSettings) -> None:
         stack.push_async_callback(publisher.close)
         await feed.start()
         stack.push_async_callback(feed.stop)
+        progress = Compacted(settings.kafka, PROGRESS, client_id="stagepost-stage-engine-progress")
+        await progress.start()
+        stack.push_async_callback(progress.stop)
 
         consumer = Consumer(engine, feed, offsets, rules, namespaces)
         wakes = Wakes(engine, rules)
-        watermark = Watermark(engine, feed, offsets, after_grace(settings.settle_grace))
+        watermark = Watermark(engine, feed, offsets, progress, Ingests(patience=settings.silent_after))
         readiness = Readiness({"partitions"})
 
         async def read(stopping: asyncio.Event) -> None:

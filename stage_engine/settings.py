@@ -19,9 +19,9 @@ class EngineSettings(Settings):
     http: EngineHttp = EngineHttp()
     operator_key: SecretStr = Field(min_length=16, description="opens the operators' routes")
     shop: Path = Field(default_factory=default_shop, description="the shop directory")
-    settle_grace: Duration = Field(
-        default=timedelta(seconds=2),
-        description="how long ago an event must have been received to be surely on the topic: longer than a send takes",
+    silent_after: Duration = Field(
+        default=timedelta(minutes=15),
+        description="an ingest silent for so long is passed over; longer than it takes to bring one back",
     )
     changes_kept: Duration = Field(
         default=timedelta(days=30),

@@ -7,6 +7,7 @@ EVENTS: Final = "storefront.events"
 DEAD_LETTERS: Final = "storefront.dead-letters"
 STAGE_CHANGES: Final = "customer.stage-changes"
 STAGES: Final = "customer.stages"
+PROGRESS: Final = "storefront.progress"
 
 MAX_RECORD_BYTES: Final = 1_048_576
 """`max.message.bytes` of every topic: Kafka's own default of 1 MiB, said aloud because clients are held below it."""
@@ -35,6 +36,18 @@ TOPICS: Final = (
             "cleanup.policy": "compact",
             "segment.ms": "86400000",
             "delete.retention.ms": "604800000",
+        },
+    ),
+    # A few ids, written once a second: an engine reads it from its beginning, so it is kept short. What was said last
+    # under an id stays for ever; only the open segment (ten minutes at most) holds more.
+    Topic(
+        name=PROGRESS,
+        partitions=1,
+        config={
+            "cleanup.policy": "compact",
+            "segment.ms": "600000",
+            "segment.bytes": "1048576",
+            "min.cleanable.dirty.ratio": "0.1",
         },
     ),
 )

@@ -22,6 +22,8 @@ class Need(Enum):
     SMTP = auto()
     WRITE_KEYS = auto()
     OPERATOR_KEY = auto()
+    STATE_FOLDER = auto()
+    """For what must outlast a restart and stands in no database."""
     LINKS = auto()
     """Where a person may go on to look."""
 
@@ -36,7 +38,7 @@ class Service:
 
 
 SERVICES: Final = (
-    Service("ingest", 8080, frozenset({Need.KAFKA, Need.WRITE_KEYS, Need.OPERATOR_KEY})),
+    Service("ingest", 8080, frozenset({Need.KAFKA, Need.WRITE_KEYS, Need.OPERATOR_KEY, Need.STATE_FOLDER})),
     Service("stage_engine", 8081, frozenset({Need.KAFKA, Need.POSTGRES, Need.OPERATOR_KEY})),
     Service("notifier", 8082, frozenset({Need.KAFKA, Need.POSTGRES, Need.SMTP, Need.OPERATOR_KEY})),
     Service("console", 8083, frozenset({Need.POSTGRES, Need.OPERATOR_KEY, Need.LINKS})),
@@ -103,6 +105,8 @@ class Surroundings:
                 for name in ("ingest", "mailbox")
                 if name in self.ports
             }
+        if Need.STATE_FOLDER in needs:
+            env["STAGEPOST_STATE_FOLDER"] = str(self.home.path / "ingest")
         if Need.OPERATOR_KEY in needs:
             env["STAGEPOST_OPERATOR_KEY_FILE"] = str(self.keys.operator_key_file)
         return env

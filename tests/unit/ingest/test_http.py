@@ -11,6 +11,7 @@ import pytest
 
 from ingest.app import Ingest, create_app
 from ingest.limits import Limits
+from ingest.progress import InFlight
 from ingest.publish import Publisher
 from ingest.routes import HOT_ROUTES
 from ingest.service import new_event_id
@@ -33,7 +34,7 @@ async def http() -> AsyncIterator[httpx2.AsyncClient]:
     ingest = Ingest(
         keys=Keys([STORED]),
         publisher=Publisher(
-            Sender(KafkaSettings(bootstrap_servers="127.0.0.1:1"), client_id="test"), PublishSettings()
+            Sender(KafkaSettings(bootstrap_servers="127.0.0.1:1"), client_id="test"), PublishSettings(), InFlight()
         ),
         readiness=Readiness({"kafka"}),
         limits=Limits(body_bytes=10_000),
