@@ -94,7 +94,14 @@ def apply(change: CustomerChange, customer: Customer, held: Mapping[UUID, Instan
 
 
 def _is_old_news(customer: Customer, instance: Instance) -> bool:
-    return instance.customer_id != customer.id and instance.moved_by > customer.table_number
+    """News of a customer who no longer has the instance.
+
+    A join that took it away has one number on both streams. What the former holder says after its own table, that a
+    move of it never was, does not undo where the other's table shows it.
+    """
+    if instance.customer_id == customer.id or instance.moved_by < customer.table_number:
+        return False
+    return instance.moved_by > customer.table_number or instance.stage is not None
 
 
 def _changed(change: StageChanged, customer: Customer, before: Instance | None) -> tuple[Instance, ...]:

@@ -1,0 +1,65 @@
+"""What is held of instances when a join stands on several streams and they are read in any order."""
+
+from itertools import permutations
+from uuid import UUID
+
+import pytest
+
+from notifier.holdings import Customer, Instance, apply
+from services.contracts.changes import CustomerChange, CustomerTable, InstanceRow, Profile, Transition
+from tests.unit.notifier.builders import changed, retracted, transition, uid
+
+BEFORE = transition("awareness", cause="late", instance="life", track="lifecycle")
+NOW = transition("purchase", cause="order", instance="life", track="lifecycle", minutes=1)
+
+
+def table(customer: str, sequence: int, number: int, *moves: Transition, part_of: str | None = None) -> CustomerTable:
+    rows = [
+        InstanceRow(instance=move.instance, track=move.track, key="", stage=move.to_stage, since=move.at, moves=[move])
+        for move in moves
+    ]
+    return CustomerTable(
+        storefront="main-shop",
+        customer_id=uid(customer),
+        sequence=sequence,
+        number=number,
+        others=[],
+        part_of=uid(part_of) if part_of else None,
+        profile=Profile(),
+        table=rows,
+    )
+
+
+GUEST: list[CustomerChange] = [
+    changed(1, BEFORE, customer="guest"),
+    table("guest", 2, 25, part_of="account"),
+    retracted(3, BEFORE, None, customer="guest"),
+]
+ACCOUNT: list[CustomerChange] = [table("account", 1, 25, NOW), changed(2, NOW, customer="account")]
+
+
+@pytest.mark.parametrize("order", sorted(set(permutations(["guest"] * 3 + ["account"] * 2))))
+def test_a_join_that_also_retracts_a_move_leaves_its_instance_where_the_table_showed_it(order: tuple[str, ...]) -> None:
+    streams = {"guest": iter(GUEST), "account": iter(ACCOUNT)}
+    customers: dict[UUID, Customer] = {}
+    held: dict[UUID, Instance] = {}
+    for name in order:
+        customer = customers.get(uid(name)) or Customer(id=uid(name), storefront="main-shop")
+        applied = apply(next(streams[name]), customer, held)
+        assert applied is not None
+        customers[uid(name)] = applied.customer
+        held |= {instance.instance: instance for instance in applied.instances}
+    instance = held[uid("life")]
+    assert (instance.customer_id, instance.stage) == (uid("account"), "purchase")
+
+
+def test_what_was_retracted_everywhere_may_come_back_with_whoever_took_part_in_the_join() -> None:
+    guest = Customer(id=uid("guest"), storefront="main-shop", table_number=25)
+    applied = apply(changed(9, BEFORE, customer="guest"), guest, {})
+    assert applied is not None
+    gone = apply(retracted(10, BEFORE, None, customer="guest"), applied.customer, {uid("life"): applied.instances[0]})
+    assert gone is not None
+    account = Customer(id=uid("account"), storefront="main-shop", table_number=25)
+    back = apply(changed(4, NOW, customer="account"), account, {uid("life"): gone.instances[0]})
+    assert back is not None
+    assert [(i.customer_id, i.stage) for i in back.instances] == [(uid("account"), "purchase")]
