@@ -5,8 +5,8 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import uuid4
@@ -16,12 +16,16 @@ import httpx
 import pytest
 from visiting import FERN, Visit
 
+from ingest.progress import InFlight, Reporter
+from ingest.publish import Publisher
+from ingest.settings import PublishSettings
 from services.compacted import Compacted
 from services.contracts.events import Event, SaidBy, encode_event, record_key
 from services.contracts.identity import Who
 from services.contracts.progress import IngestId, Settled, encode_settled, ingest_of, key_of
 from services.contracts.topics import DEAD_LETTERS, EVENTS, PROGRESS
-from services.kafka import Record, Sender, SendUnknown
+from services.errors import Unavailable
+from services.kafka import Record, Sender
 from services.settings import KafkaSettings
 
 Stack: TypeAlias = Any
@@ -67,20 +71,19 @@ async def database(ground: Stack) -> AsyncIterator[asyncpg.Connection]:
     await connection.close()
 
 
-@asynccontextmanager
-async def reading(kafka: KafkaSettings) -> AsyncIterator[Compacted]:
-    progress = Compacted(kafka, PROGRESS, client_id="test")
-    await progress.start()
+async def all_of(kafka: KafkaSettings, topic: str) -> Sequence[Any]:
+    """All records of a topic with one partition."""
+    reading = Compacted(kafka, topic, client_id="test")
+    await reading.start()
     try:
-        yield progress
+        return (await reading.read_on()).records
     finally:
-        await progress.stop()
+        await reading.stop()
 
 
 async def reports(kafka: KafkaSettings) -> list[tuple[IngestId, bool]]:
     """Who reported, in order, and whether it stayed."""
-    async with reading(kafka) as progress:
-        return [(ingest_of(record.key), record.value is not None) for record in (await progress.read_on()).records]
+    return [(ingest_of(record.key), record.value is not None) for record in await all_of(kafka, PROGRESS)]
 
 
 @contextmanager
@@ -185,34 +188,39 @@ async def is_stored(database: asyncpg.Connection, event_id: str) -> bool:
     return bool(await database.fetchval("SELECT true FROM reporting.events WHERE event_id = $1", event_id))
 
 
-async def test_an_unknown_outcome_has_ended_only_when_the_broker_has_answered(
+async def test_an_unknown_outcome_is_in_flight_until_the_broker_has_answered(
     ground: Stack, kafka: KafkaSettings, eventually: Eventually
 ) -> None:
-    """To a topic of one partition that is quiet here, so that what lies on it afterwards is ours."""
-    sender, ended = Sender(kafka, client_id="test"), asyncio.Event()
-    await sender.start()
+    """Its caller was told 503 long ago; the record lands when the broker goes on. On a topic that is quiet here."""
+    senders = [Sender(kafka, client_id="test") for _ in range(2)]
+    for sender in senders:
+        await sender.partitions_of(DEAD_LETTERS)  # connected, and knows where to send
+    in_flight, received_at, mine = InFlight(), datetime.now(UTC), IngestId(str(uuid4()))
+    publisher = Publisher(senders[0], PublishSettings(ack_deadline=timedelta(seconds=1)), in_flight)
+    reporter = Reporter(mine, senders[1], in_flight, lambda: datetime.now(UTC))
+    assert await reporter.step()
     record = Record(topic=DEAD_LETTERS, key=b"ours", value=b"not a dead letter")
-    await sender.partitions_of(DEAD_LETTERS)
     with stopped(ground.pid("kafka")):
-        with pytest.raises(SendUnknown):
-            await sender.send([record], deadline=timedelta(seconds=1), ended=ended.set)
-        assert not ended.is_set()
+        with pytest.raises(Unavailable):
+            await publisher.publish([record], received_at)
+        assert in_flight.settled(datetime.now(UTC)) == received_at
+        assert not await reporter.leave(within=timedelta(seconds=0.2))
 
     async def has_ended() -> bool:
-        return ended.is_set()
+        return in_flight.settled(received_at + timedelta(days=1)) > received_at
 
     await eventually(has_ended, within=60)
-    letters = Compacted(kafka, DEAD_LETTERS, client_id="test")
-    await letters.start()
-    assert [r.value for r in (await letters.read_on()).records if r.key == b"ours"] == [record.value]
-    await letters.stop()
-    await sender.stop()
+    assert [r.value for r in await all_of(kafka, DEAD_LETTERS) if r.key == b"ours"] == [record.value]
+    assert await reporter.leave(within=timedelta(seconds=10))
+    assert [stays for ingest, stays in await reports(kafka) if ingest == mine] == [True, False]
+    for sender in senders:
+        await sender.stop()
 
 
 async def test_an_ingest_that_is_killed_comes_back_under_its_id(
     ground: Stack, kafka: KafkaSettings, database: asyncpg.Connection, eventually: Eventually
 ) -> None:
-    before = await reports(kafka)
+    before, own = await reports(kafka), its_id(ground)
     pid = ground.pid("ingest")
     ground.kill("ingest")
     await eventually(lambda: is_back(ground, pid), within=60)
@@ -220,8 +228,14 @@ async def test_an_ingest_that_is_killed_comes_back_under_its_id(
     await eventually(lambda: risen_to(database, now), within=SILENT_AFTER / 2)  # so nobody is waited for in vain
     after = await reports(kafka)
     assert len(after) > len(before)
-    assert {ingest for ingest, _ in after} == {ingest for ingest, _ in before}
-    assert all(stays for _, stays in after)
+    assert {ingest for ingest, _ in after[len(before) :]} == {own}
+    assert all(stays for ingest, stays in after if ingest == own)
+
+
+def its_id(ground: Stack) -> IngestId:
+    """Of the stack's ingest: the folder that it keeps has its name."""
+    (folder,) = (path.parent for path in (ground.home / "ingest").glob("*/lock"))
+    return IngestId(folder.name)
 
 
 async def is_back(ground: Stack, pid: int) -> bool:
@@ -231,7 +245,7 @@ async def is_back(ground: Stack, pid: int) -> bool:
 async def test_an_ingest_that_is_told_to_stop_takes_its_leave_and_comes_back_under_its_id(
     ground: Stack, kafka: KafkaSettings, eventually: Eventually
 ) -> None:
-    (own,) = {ingest for ingest, _ in await reports(kafka)}
+    own = its_id(ground)
     os.kill(ground.pid("ingest"), signal.SIGTERM)
 
     async def has_left_and_is_back() -> bool:
@@ -239,7 +253,7 @@ async def test_an_ingest_that_is_told_to_stop_takes_its_leave_and_comes_back_und
         return (own, False) in found and found[-1] == (own, True)
 
     await eventually(has_left_and_is_back, within=60)
-    assert {ingest for ingest, _ in await reports(kafka)} == {own}
+    assert its_id(ground) == own
 
 
 async def test_one_that_is_gone_holds_the_watermark_until_it_was_silent_for_long_or_is_taken_leave_of(
