@@ -1,4 +1,4 @@
-"""`stagepost migrate`."""
+"""`stagepost migrate` and `stagepost restored`."""
 
 import typer
 
@@ -6,10 +6,21 @@ from services.commands import run_main
 
 
 def register(app: typer.Typer) -> None:
-    @app.command()
-    def migrate() -> None:
-        """Bring Postgres' schemas and Kafka's topics up to this version."""
-        from migrations.migrate import MigrateSettings
-        from migrations.migrate import migrate as bring_up
+    app.command()(migrate)
+    app.command()(restored)
 
-        run_main(MigrateSettings, bring_up, service="migrate")
+
+def migrate() -> None:
+    """Bring Postgres' schemas and Kafka's topics up to this version."""
+    from migrations.migrate import MigrateSettings
+    from migrations.migrate import migrate as bring_up
+
+    run_main(MigrateSettings, bring_up, service="migrate")
+
+
+def restored() -> None:
+    """Say that Postgres was restored to an earlier time, before the services start again: nobody is mailed twice."""
+    from migrations.migrate import MigrateSettings
+    from migrations.restored import restored as begin_anew
+
+    run_main(MigrateSettings, begin_anew, service="restored")

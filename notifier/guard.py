@@ -36,6 +36,7 @@ class Reason(StrEnum):
     SUPPRESSED = "suppressed"
     CLAIM_NOT_ENOUGH = "claim_not_enough"
     CLAIM_SPENT = "claim_spent"
+    RESTORED = "restored"
 
 
 RECONSIDERED: Final = frozenset(
@@ -66,7 +67,8 @@ class Circumstances:
     """`known_until` is the least of all partitions', None before all were heard of.
 
     `claim_spent`: a browser's claim of this address, or of this customer, was used for another message already.
-    `suppressed` says why nothing at all goes to the address (a hard bounce, a complaint).
+    `suppressed` says why nothing at all goes to the address (a hard bounce, a complaint). `restored`: it was due before
+    the database was restored to an earlier time, so that for all we know it has been sent.
     """
 
     follow_up: FollowUp | None
@@ -76,6 +78,7 @@ class Circumstances:
     known_until: datetime | None
     claim_spent: bool
     suppressed: str | None = None
+    restored: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +114,8 @@ def guard(message: Message, circumstances: Circumstances, now: datetime) -> Deci
         return Withhold(why=Reason.NOT_CONFIGURED)
     if not stands(circumstances.instance, follow_up, message.transition):
         return Withhold(why=Reason.VOID)
+    if circumstances.restored:
+        return Withhold(why=Reason.RESTORED)
     if now >= message.expires_at:
         return Withhold(why=Reason.TOO_OLD)
     if not is_fresh(circumstances.known_until, now):

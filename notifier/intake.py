@@ -19,6 +19,7 @@ from notifier.holdings import Customer, Instance, apply
 from notifier.metrics import INTAKE_LAG, INTAKE_RECORDS
 from notifier.plan import plan, reconcile
 from services.contracts.changes import (
+    FIRST_EPOCH,
     CustomerChange,
     CustomerTable,
     CustomerUpdated,
@@ -27,6 +28,7 @@ from services.contracts.changes import (
     StageRetracted,
     UnknownChangeType,
     decode_change,
+    epoch_of,
 )
 from services.contracts.dead_letters import MAX_RAW_BYTES
 from services.contracts.topics import STAGE_CHANGES
@@ -52,12 +54,19 @@ class Batch:
     dead: list[dict[str, Any]] = field(default_factory=list)
 
 
-def read(records: Iterable[Any], now: datetime) -> Batch:
-    """Kafka's records as changes; what can't be understood becomes a dead letter, what isn't ours is passed over."""
+def read(records: Iterable[Any], now: datetime, *, epoch: int = FIRST_EPOCH) -> Batch:
+    """Kafka's records as changes; what can't be understood becomes a dead letter, what isn't ours is passed over.
+
+    So is what is of an epoch before `epoch`: the database was restored to a time before it was said, and whatever of it
+    holds is said again.
+    """
     batch = Batch()
     for record in records:
         value = record.value or b""
         try:
+            if epoch_of(record.headers) < epoch:
+                INTAKE_RECORDS.labels("taken_back").inc()
+                continue
             change = decode_change(record.headers, value)
             _check_storable(change, value)
         except UnknownChangeType:
@@ -103,6 +112,7 @@ class Intake:
         self._clock = clock
         self._astray = False
         self._seeded = False
+        self._epoch = FIRST_EPOCH
 
     async def step(self) -> bool:
         """False when the stores were away: then it is worth waiting before the next."""
@@ -129,9 +139,10 @@ class Intake:
             ends = await self._feed.ends(self._topic)
             async with transaction(self._engine) as connection:
                 await store.seed_partitions(connection, [partition.partition for partition in ends])
+                self._epoch = await store.load_epoch(connection)
             self._seeded = True
         now = self._clock()
-        batch = read((record for stretch in stretches for record in stretch.records), now)
+        batch = read((record for stretch in stretches for record in stretch.records), now, epoch=self._epoch)
         async with transaction(self._engine) as connection:
             await self._offsets.advance(connection, stretches)
             await take_in(connection, batch, self._follow_ups, now)

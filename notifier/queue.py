@@ -20,7 +20,7 @@ from notifier.holdings import Customer, Instance
 from notifier.outcomes import After, Outcome, Unknown, after
 from notifier.status import DUE, Status
 from notifier.store import CUSTOMER_COLUMNS, INSTANCE_COLUMNS, as_text, customer_of, instance_of
-from notifier.tables import customers, instances, known_until, messages, spent_claims
+from notifier.tables import customers, instances, known_until, messages, spent_claims, stream
 from services.postgres import among, columns_of, rows, transaction
 
 CLAIM_LEASE = timedelta(seconds=20)
@@ -103,6 +103,12 @@ class Queue:
         async with self._engine.connect() as connection:
             least: datetime | None = await connection.scalar(sa.select(sa.func.min(known_until.c.known_until)))
             return least
+
+    async def restored_at(self) -> datetime | None:
+        """When the database was last taken back to an earlier time; None if it never was."""
+        async with self._engine.connect() as connection:
+            at: datetime | None = await connection.scalar(sa.select(stream.c.restored_at))
+            return at
 
     async def spent(self, wanted: Collection[Claimed]) -> set[UUID]:
         """Of these messages, those whose browser's claim has been used for another message: by address or customer."""

@@ -15,8 +15,8 @@ from notifier.guard import RECONSIDERED
 from notifier.holdings import Customer, Instance, Move
 from notifier.plan import Changes, Row, Wanted
 from notifier.status import Status
-from notifier.tables import customers, dead_letters, instances, known_until, messages
-from services.contracts.changes import Profile, Subject
+from notifier.tables import customers, dead_letters, instances, known_until, messages, stream
+from services.contracts.changes import FIRST_EPOCH, Profile, Subject
 from services.postgres import among, columns_of, rows, selected
 
 BEFORE_ALL_TIME = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
@@ -253,6 +253,12 @@ async def seed_partitions(connection: AsyncConnection, partitions: Collection[in
     """A row a partition before anything of them is known, so that the least of all is never taken of a few."""
     values = [{"partition": partition, "known_until": BEFORE_ALL_TIME} for partition in sorted(partitions)]
     await connection.execute(insert(known_until).on_conflict_do_nothing(), values)
+
+
+async def load_epoch(connection: AsyncConnection) -> int:
+    """The least epoch whose changes count."""
+    epoch: int | None = await connection.scalar(sa.select(stream.c.epoch))
+    return FIRST_EPOCH if epoch is None else epoch
 
 
 async def save_known_until(connection: AsyncConnection, heard: Mapping[int, datetime]) -> None:

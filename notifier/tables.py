@@ -127,6 +127,17 @@ known_until = sa.Table(
     sa.Column("known_until", sa.DateTime(timezone=True), nullable=False),
 )
 
+stream = sa.Table(
+    "stream",
+    metadata,
+    # Written by `stagepost restored` alone; without a row the database is the first. Changes of lower epochs are of a
+    # time that was taken back, and what was due before may have been sent then.
+    sa.Column("row", sa.SmallInteger, primary_key=True, autoincrement=False, server_default="1"),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("restored_at", sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint("row = 1", name="one_row"),
+)
+
 dead_letters = sa.Table(
     "dead_letters",
     metadata,

@@ -61,10 +61,13 @@ class Worker:
         self._follow_ups = follow_ups
         self._clock = clock
         self._swept_at: datetime | None = None
+        self._restored_at: datetime | None = None
+        self._asked = False
 
     async def step(self) -> bool:
         """One group of due messages; False when there was nothing to do, or nothing that could be done now."""
         try:
+            await self._begin()
             await self._sweep()
             known_until = await self._queue.known_until()
             now = self._clock()
@@ -85,6 +88,12 @@ class Worker:
             log.warning("the worker will try again", error=repr(error))
             return False
         return True
+
+    async def _begin(self) -> None:
+        """Once is enough: `stagepost restored` runs while no notifier does."""
+        if not self._asked:
+            self._restored_at = await self._queue.restored_at()
+            self._asked = True
 
     async def _sweep(self) -> None:
         now = self._clock()
@@ -124,6 +133,7 @@ class Worker:
             instance=claimed.instance,
             known_until=known_until,
             claim_spent=claimed.message.id in spent_claims,
+            restored=self._restored_at is not None and claimed.due_at <= self._restored_at,
         )
         match guard(claimed.message, circumstances, now):
             case Send() as send if follow_up is not None and storefront is not None:

@@ -4,8 +4,9 @@
     ├── ConfigurationError         settings or the shop's files; the CLI exits 2
     │   ├── ShopError              with file:line:column and the fix
     │   └── ConditionError         a condition's text; with the column in it and the fix
-    ├── Unreachable                Postgres or Kafka did not answer when a process started; the CLI exits 1
+    ├── Unreachable                Postgres or Kafka did not answer a process that starts, or a command; exits 1
     ├── NotMigrated                the schema or the topics are not this version's: run `stagepost migrate`
+    ├── StillRunning               a command that must have the database to itself met a service
     ├── Fenced                     another process holds these partitions now; step again from the stored offsets
     ├── OffsetLost                 the topic no longer holds what was not yet read; a person must decide
     └── RequestError               an HTTP caller's; has a status and a code
@@ -51,6 +52,10 @@ class Unreachable(StagepostError):
 
 class NotMigrated(StagepostError):
     """The database or the broker is not at this version."""
+
+
+class StillRunning(StagepostError):
+    """A service is connected that would write meanwhile; stop it first."""
 
 
 class Fenced(StagepostError):

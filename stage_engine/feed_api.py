@@ -13,7 +13,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.contracts.changes import CustomerStanding, encode_change
+from services.contracts.changes import encode_change
 from services.errors import BadRequest, NotFound
 from services.postgres import reading
 from stage_engine import snapshots, tables
@@ -172,8 +172,7 @@ def feed_routes(engine: AsyncEngine) -> APIRouter:
         """Where everyone is now, by the order of their ids; who is part of another is left out."""
         async with reading(engine) as connection:
             epoch, _, ends = await _kept(connection)
-            nobody: list[CustomerStanding] = []
-            page = await anext(snapshots.everyone(connection, after=after, at_once=limit), nobody)
+            page = await snapshots.everyone(connection, after=after, limit=limit)
         return _answer(
             {
                 "epoch": epoch,

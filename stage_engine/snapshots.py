@@ -1,6 +1,6 @@
 """Where everyone is now: what stands on the compacted topic `customer.stages`, and what HTTP answers in its place."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -50,18 +50,12 @@ def _standing(customer: store.Customer, part_of: UUID | None) -> CustomerStandin
     )
 
 
-async def everyone(
-    connection: AsyncConnection, *, after: UUID | None = None, at_once: int = 500
-) -> AsyncIterator[list[CustomerStanding]]:
-    """All of whom anything was ever published, page by page in the order of their ids."""
-    while True:
-        page = sa.select(_C.id).where(_C.sequence > 0).order_by(_C.id).limit(at_once)
-        found = (await connection.scalars(page if after is None else page.where(_C.id > after))).all()
-        if not found:
-            return
-        after = found[-1]
-        stand = await standings(connection, found)
-        yield [stand[id_] for id_ in found]
+async def everyone(connection: AsyncConnection, *, after: UUID | None, limit: int) -> list[CustomerStanding]:
+    """A page of all of whom anything was ever published, in the order of their ids."""
+    page = sa.select(_C.id).where(_C.sequence > 0).order_by(_C.id).limit(limit)
+    found = (await connection.scalars(page if after is None else page.where(_C.id > after))).all()
+    stand = await standings(connection, found)
+    return [stand[id_] for id_ in found]
 
 
 def record_of(standing: CustomerStanding, *, epoch: int, now: datetime) -> Record:

@@ -490,6 +490,15 @@ def upgrade() -> None:
         schema="notifier",
     )
     op.create_index("spent_claims_once_per_customer", "spent_claims", ["customer_id"], unique=True, schema="notifier")
+    op.create_table(
+        "stream",
+        sa.Column("row", sa.SmallInteger(), autoincrement=False, server_default="1", nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("restored_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("row = 1", name=op.f("stream_one_row")),
+        sa.PrimaryKeyConstraint("row", name=op.f("stream_pkey")),
+        schema="notifier",
+    )
     for number in range(EVENT_PARTITIONS):
         op.execute(
             f"CREATE TABLE engine.events_{number} PARTITION OF engine.events "

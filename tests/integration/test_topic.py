@@ -8,33 +8,27 @@ from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 import httpx
-import msgspec
 import pytest
 import sqlalchemy as sa
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from fastapi import FastAPI
 from httpx import ASGITransport
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
+from topic_world import Found, changed_by_an_engine, records_of
 
 from migrations.migrate import upgrade
-from services.contracts.changes import ChangeType, CustomerStanding, CustomerUpdated, Profile, epoch_of
+from services.contracts.changes import ChangeType, CustomerUpdated, Profile, epoch_of
 from services.contracts.topics import STAGE_CHANGES, STAGES
 from services.http import answer_errors
 from services.kafka import Record, Sender, ensure_topics
 from services.postgres import create_engine, transaction
 from services.settings import KafkaSettings, PostgresSettings
-from stage_engine import publisher, tables
+from stage_engine import publisher
 from stage_engine.feed_api import feed_routes
 from stage_engine.outbox import SLICES, forget_published, post, slice_of
 from stage_engine.publisher import LOCK_SPACE, Publisher
-from stage_engine.state import EMPTY, encode_state
 
 Stack: TypeAlias = Any
 """The RunningStack of conftest.py, which test files can't import."""
-
-_C = tables.customers.c
-_O = tables.outbox.c
 
 
 @pytest.fixture(scope="module")
@@ -58,53 +52,18 @@ class World:
         self.publishers.append(made)
         return made
 
-    async def change(self, customer: UUID, times: int = 1, *, root_of: UUID | None = None) -> None:
-        """As an engine does: the row and the outbox in one transaction. `root_of` joins it into another."""
-        async with transaction(self.engine) as connection:
-            made = {"id": customer, "storefront": "shop", "root": customer, "state": encode_state(EMPTY)}
-            await connection.execute(insert(tables.customers).values(**made).on_conflict_do_nothing())
-            await connection.execute(
-                insert(tables.identities)
-                .values(id=customer, storefront="shop", kind=1, value=str(customer), customer_id=root_of or customer)
-                .on_conflict_do_update(index_elements=["id"], set_={"customer_id": root_of or customer})
-            )
-            sequence = await connection.scalar(
-                sa.update(tables.customers)
-                .where(_C.id == customer)
-                .values(sequence=_C.sequence + times)
-                .returning(_C.sequence)
-            )
-            said = [
-                CustomerUpdated(storefront="shop", customer_id=customer, sequence=number, profile=Profile())
-                for number in range(sequence - times + 1, sequence + 1)
-            ]
-            await post(connection, [(ChangeType.CUSTOMER_UPDATED, change) for change in said])
+    async def change(self, customer: UUID, times: int = 1, *, part_of: UUID | None = None) -> None:
+        await changed_by_an_engine(self.engine, customer, times, part_of=part_of)
 
-    async def records(self, topic: str, customer: UUID) -> list[Any]:
-        """All that stands on the topic of this customer."""
-        consumer = AIOKafkaConsumer(**self.kafka.client_options(), auto_offset_reset="earliest")
-        await consumer.start()
-        try:
-            partitions = [TopicPartition(topic, number) for number in range(6)]
-            consumer.assign(partitions)
-            ends = await consumer.end_offsets(partitions)
-            found: list[Any] = []
-            while any([await consumer.position(p) < ends[p] for p in partitions]):
-                for read in (await consumer.getmany(timeout_ms=500)).values():
-                    found += read
-        finally:
-            await consumer.stop()
-        return [record for record in found if record.key == str(customer).encode()]
+    async def records(self, topic: str, customer: UUID) -> list[Found]:
+        return await records_of(self.kafka, topic, customer)
 
     async def sequences(self, customer: UUID) -> list[int]:
-        return [msgspec.json.decode(r.value)["sequence"] for r in await self.records(STAGE_CHANGES, customer)]
+        return [r.said["sequence"] for r in await self.records(STAGE_CHANGES, customer)]
 
     async def standings(self, customer: UUID) -> list[int | None]:
         """The sequences of its snapshots, oldest first; None is a tombstone."""
-        return [
-            None if r.value is None else msgspec.json.decode(r.value, type=CustomerStanding).sequence
-            for r in await self.records(STAGES, customer)
-        ]
+        return [r.said and r.said["sequence"] for r in await self.records(STAGES, customer)]
 
 
 @pytest.fixture(scope="module")
@@ -275,7 +234,7 @@ async def test_one_who_was_joined_into_another_leaves_a_tombstone(world: World) 
     await world.change(ann)
     mine = world.publisher()
     await mine.step()
-    await world.change(ann, root_of=other)
+    await world.change(ann, part_of=other)
     await mine.step()
     assert await world.standings(ann) == [1, None]
     await world.change(ann)
@@ -368,7 +327,7 @@ async def test_everyones_standing_comes_page_by_page_with_a_cursor_to_go_on_from
     ann, bob, joined = sorted(uuid4() for _ in range(3))
     for customer in (ann, bob):
         await world.change(customer, 2)
-    await world.change(joined, root_of=ann)
+    await world.change(joined, part_of=ann)
     mine = world.publisher()
     await mine.step()
     first = (await http.get("/v1/standings", params={"limit": 2})).json()

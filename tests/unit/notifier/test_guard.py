@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.followups import FollowUp
-from notifier.guard import Circumstances, Decision, Defer, Message, Reason, Send, Withhold, guard
+from notifier.guard import RECONSIDERED, Circumstances, Decision, Defer, Message, Reason, Send, Withhold, guard
 from notifier.holdings import Customer, Instance, apply
 from services.contracts.changes import Address, Profile
 from services.contracts.events import SaidBy
@@ -53,6 +53,7 @@ def asked(  # noqa: PLR0913  each is one circumstance that a rule looks at
     known_until: datetime | None = NOON,
     claim_spent: bool = False,
     suppressed: str | None = None,
+    restored: bool = False,
     now: datetime = NOON,
 ) -> Decision:
     message = Message(id=uid("message"), transition=START.id, expires_at=NOON + timedelta(hours=24))
@@ -64,6 +65,7 @@ def asked(  # noqa: PLR0913  each is one circumstance that a rule looks at
         known_until=known_until,
         claim_spent=claim_spent,
         suppressed=suppressed,
+        restored=restored,
     )
     return guard(message, circumstances, now)
 
@@ -90,6 +92,11 @@ def test_max_age_counts_from_the_transition_itself() -> None:
     assert asked(now=late, known_until=late) == Withhold(why=Reason.TOO_OLD)
     just = late - timedelta(seconds=1)
     assert isinstance(asked(now=just, known_until=just), Send)
+
+
+def test_what_was_due_before_the_database_was_restored_may_have_been_sent() -> None:
+    assert asked(restored=True, known_until=None) == Withhold(why=Reason.RESTORED)
+    assert Reason.RESTORED not in RECONSIDERED
 
 
 @pytest.mark.parametrize("known_until", [None, NOON - timedelta(seconds=60), NOON - timedelta(days=1)])
