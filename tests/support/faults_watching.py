@@ -1,0 +1,181 @@
+"""Looking at a stack from outside: what its topics hold, which mail came, and whether the dust has settled."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import UUID
+
+import httpx
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from faults_evidence import Evidence, Expected, Mail, Published, Tables
+from faults_reference import Logged
+from faults_world import World
+
+from services.contracts.changes import ChangeType
+from services.contracts.topics import DEAD_LETTERS, EVENTS, STAGE_CHANGES, TOPICS
+from services.postgres import create_engine
+from services.settings import PostgresSettings
+
+SUBJECT = "ce_subject"
+UNSETTLED = """
+SELECT what, number FROM (
+    SELECT 'customers with events that wait', count(*) FROM engine.customers WHERE waits_at IS NOT NULL
+    UNION ALL SELECT 'customers to re-fold', count(*) FROM engine.customers WHERE refold_at IS NOT NULL
+    UNION ALL SELECT 'customers on hold', count(*) FROM engine.customers WHERE hold IS NOT NULL
+    UNION ALL SELECT 'wakes due within the hour', count(*) FROM engine.customers
+              WHERE next_wake < now() + interval '1 hour'
+    UNION ALL SELECT 'changes to publish', count(*) FROM engine.outbox WHERE NOT published
+    UNION ALL SELECT 'customers of whom the notifier has not heard all', count(*)
+              FROM engine.customers AS c LEFT JOIN notifier.customers AS n USING (id)
+              WHERE c.sequence <> coalesce(n.sequence, 0)
+    UNION ALL SELECT 'messages under way', count(*) FROM notifier.messages
+              WHERE status IN ('pending', 'claimed', 'sending', 'retry')
+) AS waiting (what, number) WHERE number > 0
+"""
+
+
+@dataclass(eq=False)
+class Topics:
+    """What the topics hold, read once and remembered: a topic that is made anew loses its own memory."""
+
+    bootstrap: str
+    records: list[Logged] = field(default_factory=list)
+    published: list[Published] = field(default_factory=list)
+    _next: dict[TopicPartition, int] = field(default_factory=dict)
+
+    async def ends(self) -> dict[TopicPartition, int]:
+        async with _consumer(self.bootstrap) as consumer:
+            return await _ends(consumer)
+
+    async def read(self) -> None:
+        """All up to the ends as they are now."""
+        async with _consumer(self.bootstrap) as consumer:
+            ends = await _ends(consumer)
+            behind = {p: end for p, end in ends.items() if self._next.get(p, 0) < end}
+            if not behind:
+                return
+            consumer.assign(list(behind))
+            for partition in behind:
+                consumer.seek(partition, self._next.get(partition, 0))
+            while any(self._next.get(p, 0) < end for p, end in behind.items()):
+                fetched = await consumer.getmany(timeout_ms=500)
+                for partition, records in fetched.items():
+                    for record in records:
+                        self._take(record)
+                    self._next[partition] = records[-1].offset + 1
+
+    def _take(self, record: object) -> None:
+        topic, value, headers = record.topic, record.value, tuple(record.headers)  # type: ignore[attr-defined]  aiokafka
+        partition, offset = record.partition, record.offset  # type: ignore[attr-defined]
+        if topic != STAGE_CHANGES:
+            made_at = record.timestamp  # type: ignore[attr-defined]
+            self.records.append(Logged(topic=topic, partition=partition, offset=offset, timestamp=made_at, value=value))
+            return
+        said = dict(headers)
+        if said["ce_type"] != ChangeType.KNOWN_UNTIL.encode():
+            customer, _, sequence = said["ce_id"].decode().rpartition("/")
+            self.published.append(
+                Published(
+                    partition=partition,
+                    offset=offset,
+                    customer=UUID(customer.rpartition("/")[2]),
+                    sequence=int(sequence),
+                    key=record.key,  # type: ignore[attr-defined]
+                    headers=headers,
+                    value=value,
+                )
+            )
+
+    def made_anew(self, topic: str, renamed: str) -> None:
+        """What was read of the topic is kept under another name; it begins at 0 again."""
+        self.records = [
+            Logged(topic=renamed, partition=r.partition, offset=r.offset, timestamp=r.timestamp, value=r.value)
+            if r.topic == topic
+            else r
+            for r in self.records
+        ]
+        self._next = {p: end for p, end in self._next.items() if p.topic != topic}
+
+
+@contextlib.asynccontextmanager
+async def _consumer(bootstrap: str):  # noqa: ANN202  aiokafka has no types
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+    try:
+        await consumer.start()
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def _ends(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
+    partitions = [
+        TopicPartition(topic.name, number)
+        for topic in TOPICS
+        if topic.name in (EVENTS, DEAD_LETTERS, STAGE_CHANGES)
+        for number in range(topic.partitions)
+    ]
+    return dict(await consumer.end_offsets(partitions))
+
+
+async def settle(world: World, topics: Topics, *, within: float) -> list[str]:
+    """Waits until nothing is left to do; returns what still was when the time ran out."""
+    deadline = time.monotonic() + within
+    asked_at = datetime.now(UTC)
+    while True:
+        left = await _left(world, topics, asked_at)
+        if not left or time.monotonic() > deadline:
+            return left
+        await asyncio.sleep(0.5)
+
+
+async def _left(world: World, topics: Topics, since: datetime) -> list[str]:
+    try:
+        async with asyncio.timeout(20):
+            ends = await topics.ends()
+            stored = {
+                TopicPartition(row["topic"], row["partition"]): row["next_offset"]
+                for row in await world.sql("SELECT topic, partition, next_offset FROM engine.offsets")
+            }
+            left = [
+                f"{partition.topic}[{partition.partition}] is read to {stored.get(partition, 0)} of {end}"
+                for partition, end in ends.items()
+                if partition.topic != STAGE_CHANGES and stored.get(partition, 0) < end
+            ]
+            rows = await world.sql("SELECT at FROM engine.watermark")
+            if not rows or rows[0]["at"] <= since:
+                left.append(f"the watermark is at {rows[0]['at'] if rows else None}, asked for {since}")
+            return left + [f"{row['number']} {row['what']}" for row in await world.sql(UNSETTLED)]
+    except (KafkaError, OSError, TimeoutError) as error:
+        return [f"can't even be asked: {error!r}"]
+
+
+async def mails(world: World) -> list[Mail]:
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+        answer = await client.get(f"{world.endpoints['mailbox']}/api/v1/messages", params={"limit": 1_000_000})
+    return [
+        Mail(message_id=m["MessageID"], to=m["To"][0]["Address"], subject=m["Subject"])
+        for m in answer.json()["messages"]
+    ]
+
+
+async def evidence(
+    world: World, topics: Topics, acknowledged: frozenset[tuple[str, str]], expected: Sequence[Expected]
+) -> Evidence:
+    engine = create_engine(PostgresSettings(dsn=world.endpoints["postgres"]), application="faults")
+    try:
+        tables = await Tables.read(engine)
+    finally:
+        await engine.dispose()
+    await topics.read()
+    return Evidence(
+        acknowledged=acknowledged,
+        records=topics.records,
+        tables=tables,
+        published=topics.published,
+        mails=await mails(world),
+        expected=expected,
+    )
