@@ -25,6 +25,14 @@ Place = tuple[UUID, UUID]
 """(identity, event key): where an event is stored."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Part of a history, and whether more may follow."""
+
+    entries: tuple[Entry, ...]
+    more: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
     """What storing changed: new events, and copies that turned out to have come first; a repeat is in neither.
@@ -109,13 +117,13 @@ async def histories(
     """
     given, asked = _asked(after)
     statement = sa.select(*_E, given.c.customer_id, _I.kind, _I.value).select_from(_of_customers(given))
-    statement = statement.where(_after(given), given.c.occurred_at.is_(None) | ~_came_earlier(given))
+    statement = statement.where(_after(given))
     if until is not None:
         statement = statement.where(_E.occurred_at <= until)
     found: dict[UUID, list[Entry]] = defaultdict(list)
     for row in await connection.execute(statement, asked):
         found[row.customer_id].append(_entry(row))
-    return found
+    return await _without_later_copies(connection, found, {id_ for id_, position in after.items() if position})
 
 
 async def counts(connection: AsyncConnection, after: Mapping[UUID, Position | None]) -> dict[UUID, int]:
@@ -132,17 +140,57 @@ async def counts(connection: AsyncConnection, after: Mapping[UUID, Position | No
     return {customer: count for customer, count in await connection.execute(statement, asked)}  # noqa: C416  rows are no pairs to mypy
 
 
-async def stretch(connection: AsyncConnection, customer: UUID, after: Position | None, limit: int) -> list[Entry]:
-    """A customer's next events after a position, in order, without the copies that came later; at most `limit`."""
-    given, asked = _asked({customer: after})
-    statement = (
+async def stretch(connection: AsyncConnection, customer: UUID, after: Position | None, limit: int) -> Stretch:
+    """A customer's next events after a position, later copies left out; reads `limit` at a time until one is left."""
+    own = list((await connection.execute(sa.select(_I.id).where(_I.customer_id == customer))).scalars())
+    position = (_E.occurred_at, _E.rank, _E.event_id)
+    wanted = (
         sa.select(*_E, _I.kind, _I.value)
-        .select_from(_of_customers(given))
-        .where(_after(given), ~_came_earlier(given))
-        .order_by(_E.occurred_at, _E.rank, _E.event_id)
+        .join(tables.identities, _E.identity_id == _I.id)
+        .where(among(_E.identity_id, own))
+        .order_by(*position)
         .limit(limit)
     )
-    return [_entry(row) for row in await connection.execute(statement, asked)]
+    while True:
+        further = wanted
+        if after is not None:
+            further = wanted.where(sa.tuple_(*position) > sa.tuple_(*after, types=[c.type for c in position]))
+        read = [_entry(row) for row in await connection.execute(further)]
+        kept = (await _without_later_copies(connection, {customer: read}, {customer}))[customer]
+        if kept or len(read) < limit:
+            return Stretch(tuple(kept), more=len(read) == limit)
+        after = read[-1].position
+
+
+async def _without_later_copies(
+    connection: AsyncConnection, found: Mapping[UUID, list[Entry]], asked: set[UUID]
+) -> dict[UUID, list[Entry]]:
+    """Of the customers asked for, only what is folded. Only who has several identities can hold two copies."""
+    several = await connection.execute(
+        sa.select(_I.customer_id)
+        .where(among(_I.customer_id, asked & found.keys()))
+        .group_by(_I.customer_id)
+        .having(sa.func.count() > 1)
+    )
+    looked_at = set(several.scalars())
+    if not looked_at:
+        return dict(found)
+    stored = await connection.execute(
+        sa.select(_I.customer_id, _E.event_key, _E.received_at, _E.body)
+        .join(tables.events, _E.identity_id == _I.id)
+        .where(
+            among(_I.customer_id, looked_at),
+            among(_E.event_key, {entry.key for customer in looked_at for entry in found[customer]}),
+        )
+    )
+    first: dict[Place, tuple[datetime, bytes]] = {}
+    for customer, key, received_at, body in stored:
+        precedence = received_at, body
+        first[customer, key] = min(precedence, first.get((customer, key), precedence))
+    return {
+        customer: [entry for entry in entries if entry.precedence <= first.get((customer, entry.key), entry.precedence)]
+        for customer, entries in found.items()
+    }
 
 
 async def copies(
@@ -189,18 +237,6 @@ def _of_customers(given: sa.TableValuedAlias) -> sa.Join:
 def _after(given: sa.TableValuedAlias) -> sa.ColumnElement[bool]:
     position = sa.tuple_(given.c.occurred_at, given.c.rank, given.c.event_id.collate("C"))
     return given.c.occurred_at.is_(None) | (sa.tuple_(_E.occurred_at, _E.rank, _E.event_id) > position)
-
-
-def _came_earlier(given: sa.TableValuedAlias) -> sa.ColumnElement[bool]:
-    """Whether the customer holds a copy of the event, under another identity, that came first: that one counts."""
-    copy, others = tables.events.alias("copy"), tables.identities.alias("others")
-    return sa.exists().where(
-        others.c.customer_id == given.c.customer_id,
-        others.c.id != _E.identity_id,
-        copy.c.identity_id == others.c.id,
-        copy.c.event_key == _E.event_key,
-        sa.tuple_(copy.c.received_at, copy.c.body) < sa.tuple_(_E.received_at, _E.body),
-    )
 
 
 def _entry(row: Any) -> Entry:  # noqa: ANN401  SQLAlchemy's row

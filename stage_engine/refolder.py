@@ -147,18 +147,18 @@ class Refolder:
 
     async def _fold_next(self, connection: AsyncConnection, customer_id: UUID, progress: Progress) -> bool | None:
         """True when there may be more, False at the end, None when the fold stumbles."""
-        entries = await event_store.stretch(connection, customer_id, progress.state.position, STRETCH)
+        read = await event_store.stretch(connection, customer_id, progress.state.position, STRETCH)
         until = await store.read_watermark(connection) or datetime.fromtimestamp(0, UTC)
-        if len(entries) == STRETCH:  # further events may lie between the last of these and a due time after it
-            until = min(until, entries[-1].event.occurred_at)
+        if read.more:  # further events may lie between the last of these and a due time after it
+            until = min(until, read.entries[-1].event.occurred_at)
         customer = (await store.customers(connection, [customer_id]))[customer_id]
-        stored = await orders_named(connection, {customer_id: entries}, {customer_id: progress.start.position})
+        stored = await orders_named(connection, {customer_id: read.entries}, {customer_id: progress.start.position})
         orders = {**stored.get(customer_id, {}), **progress.book}
-        folded = folded_by(customer, progress.state, entries, self.rules, until, orders)
+        folded = folded_by(customer, progress.state, read.entries, self.rules, until, orders)
         if folded is None:
             return None
         progress.add(folded)
-        return len(entries) == STRETCH and not progress.waits
+        return read.more and not progress.waits
 
     async def _finish(self, connection: AsyncConnection, customer_id: UUID, progress: Progress) -> bool:
         """Under the lock: folds the short rest and writes all; False when what came meanwhile is not short."""
