@@ -1,5 +1,9 @@
-from services.commands import run_main
-from stage_engine.service import main
-from stage_engine.settings import EngineSettings
+"""`python -m stage_engine`."""
 
-run_main(EngineSettings, main, service="stage-engine")
+import typer
+
+from stage_engine.commands import stage_engine
+
+app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
+app.command()(stage_engine)
+app()
