@@ -78,8 +78,12 @@ class Sender:
             await asyncio.wait(self._retiring, timeout=grace.total_seconds())
 
     async def partitions_of(self, topic: str) -> set[int]:
-        producer = await self._ready()
-        return set(await producer.partitions_for(topic))
+        """Raises SendFailed: while the broker is away a producer that was replaced can't even begin."""
+        try:
+            producer = await self._ready()
+            return set(await producer.partitions_for(topic))
+        except (KafkaError, OSError) as error:
+            raise SendFailed(repr(error)) from error
 
     async def send(
         self, records: Sequence[Record], *, deadline: timedelta, ended: Callable[[], None] | None = None
