@@ -16,8 +16,9 @@ from services.kafka import Feed, Stretch
 from services.offsets import Offsets
 from services.postgres import transaction
 from stage_engine import store
-from stage_engine.apply import Rules, take_in
+from stage_engine.apply import take_in
 from stage_engine.arrivals import Arrival, Arrivals, arrivals_of
+from stage_engine.folding import Rules
 from stage_engine.metrics import BATCH_SECONDS, DEAD_LETTERS, FENCED
 from stage_engine.pointers import Grew, Namespaces
 

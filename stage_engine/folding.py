@@ -100,7 +100,7 @@ async def fold_again(
             outcomes.append(Stumbled(customer=customer))
             continue
         moved = taking_part(customer, crossings, number, has_events=folded.state.events > 0)
-        if moved is None and folded.state.events == 0 and customer.sequence == 0:
+        if moved is None and folded.state.events == customer.state.events == customer.sequence == 0:
             continue  # a name without a history: nobody has heard of it
         new, gone = corrections(folded.moves, since[customer.id], known=known, still=still)
         start = starts.get(customer.id, EMPTY)

@@ -7,6 +7,7 @@ the order in which it came.
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 from uuid import UUID, uuid5
 
@@ -28,10 +29,12 @@ class Link(NamedTuple):
     at: datetime
 
 
+@lru_cache(maxsize=100_000)
 def identity_id(storefront: str, identity: Identity) -> UUID:
     return uuid5(IDENTITY_SPACE, f"{storefront}\x00{int(identity.kind)}\x00{identity.value}")
 
 
+@lru_cache(maxsize=100_000)
 def customer_id(namespace: UUID, root: Identity) -> UUID:
     """`namespace` is the storefront's and secret, so that knowing an address does not give the customer's id."""
     return uuid5(namespace, f"{int(root.kind)}\x00{root.value}")

@@ -1,8 +1,10 @@
 """Who is whom, in Postgres: identities, what links them, and the customers they come to, under locks.
 
-The order of locks is identities, then customers, each sorted. Whoever changes where an identity ends holds the
-customers that it leaves and that it comes to. What was resolved before the locks is resolved again after them in a new
-statement; when that leads to customers that are not locked, the transaction begins again with the larger set (`Grew`).
+The order of locks is new identities, new links, the identities that these turn with all that lead to them, customers;
+each sorted. A batch that says nothing new of who is whom locks customers only. Whoever changes where an identity ends
+holds the customers that it leaves and that it comes to. What was resolved before the locks is resolved again after them
+in a new statement; when that leads to customers that are not locked, the transaction begins again with the larger set
+(`Grew`). Two that turn pointers of one tree at once may still deadlock: Postgres ends one of them, which begins again.
 """
 
 from collections.abc import Collection, Mapping
@@ -19,7 +21,7 @@ from services.contracts.identity import Identity, IdentityKind
 from services.postgres import among, columns_of, rows, selected
 from stage_engine import tables
 from stage_engine.arrivals import Arrival
-from stage_engine.identity import Link, customer_id, identity_id, pointer, root_of
+from stage_engine.identity import TILL, Link, customer_id, identity_id, pointer, root_of
 
 Namespaces = Mapping[str, UUID]
 """The secret of each storefront that its customers' ids are made with."""
@@ -62,18 +64,21 @@ class Crossing:
 class Settled:
     """`customer_of` has every identity that an event of the batch belongs to.
 
-    `roots` has the root of each customer that was seen on the way: one whose row is still to be made is among them.
+    `nodes` are the identities that were seen on the way.
     """
 
     customer_of: Mapping[UUID, UUID]
     crossings: tuple[Crossing, ...]
-    roots: Mapping[UUID, Node]
+    nodes: Mapping[UUID, Node]
+
+    @property
+    def crossed(self) -> frozenset[UUID]:
+        """The customers that an identity left or came to."""
+        return frozenset({*(c.before for c in self.crossings), *(c.after for c in self.crossings)})
 
     @property
     def customers(self) -> frozenset[UUID]:
-        return frozenset(
-            {*self.customer_of.values(), *(c.before for c in self.crossings), *(c.after for c in self.crossings)}
-        )
+        return frozenset(self.customer_of.values()) | self.crossed
 
 
 async def settle(
@@ -87,12 +92,10 @@ async def settle(
     }
     own = {a.entry.identity for a in arrivals}
     fresh = await _insert(connection, named, namespaces)
-    nodes = await _lock_identities(connection, named)
-    turned = await _repoint(connection, nodes, await _link(connection, arrivals))
+    turned = await _repoint(connection, await _link(connection, arrivals))
 
     settled = await _resolve(connection, own, turned, fresh, namespaces)
-    locked = settled.customers | frozenset(also_lock)
-    await _lock_customers(connection, locked, settled.roots)
+    locked = await _lock_customers(connection, settled.customers | frozenset(also_lock), settled.nodes, namespaces)
     settled = await _resolve(connection, own, turned, fresh, namespaces)
     if not settled.customers <= locked:
         raise Grew(settled.customers | locked)
@@ -104,10 +107,14 @@ async def _insert(
     connection: AsyncConnection, named: Mapping[UUID, tuple[str, Identity]], namespaces: Namespaces
 ) -> frozenset[UUID]:
     """The identities that were not known before. Each begins as a root of its own."""
+    known = await connection.execute(sa.select(_I.id).where(among(_I.id, named)))
+    missing = named.keys() - set(known.scalars())
+    if not missing:
+        return frozenset()
     columns = (_I.id, _I.storefront, _I.kind, _I.value, _I.customer_id)
     values = [
         (id_, storefront, int(identity.kind), identity.value, customer_id(namespaces[storefront], identity))
-        for id_, (storefront, identity) in sorted(named.items())
+        for id_, (storefront, identity) in sorted((id_, named[id_]) for id_ in missing)
     ]
     given = rows("named", columns)
     statement = insert(tables.identities).from_select([c.name for c in columns], sa.select(*selected(given, columns)))
@@ -117,22 +124,32 @@ async def _insert(
     return frozenset(found.scalars())
 
 
-async def _lock_identities(connection: AsyncConnection, named: Collection[UUID]) -> dict[UUID, Node]:
-    found = await connection.execute(sa.select(*_NODE).where(among(_I.id, named)).order_by(_I.id).with_for_update())
-    return {row.id: _node(row) for row in found}
-
-
 async def _link(connection: AsyncConnection, arrivals: Collection[Arrival]) -> frozenset[UUID]:
-    """Keeps the earliest time of every link; returns the weak ends of those that are new or became earlier."""
-    earliest: dict[tuple[UUID, UUID], datetime] = {}
+    """Keeps the earliest time of every link; returns the weak ends of those that are new or became earlier.
+
+    Most were said before. They are only read: a lock on them would make those wait who say the same again.
+    """
+    earliest: dict[tuple[UUID, UUID], tuple[int, datetime]] = {}
     for a in arrivals:
         storefront = a.entry.event.storefront
         for link in a.links:
             pair = identity_id(storefront, link.weak), identity_id(storefront, link.strong)
-            earliest[pair] = min(link.at, earliest.get(pair, link.at))
+            _, at = earliest.get(pair, (0, link.at))
+            earliest[pair] = int(link.strong.kind), min(link.at, at)
     if not earliest:
         return frozenset()
-    columns = (_L.weak, _L.strong, _L.at)
+    pairs = (_L.weak, _L.strong)
+    asked = rows("asked", pairs)
+    known = await connection.execute(
+        sa.select(*pairs, _L.at).join(asked, sa.and_(_L.weak == asked.c.weak, _L.strong == asked.c.strong)),
+        columns_of("asked", pairs, list(earliest)),
+    )
+    for row in known:
+        if row.at <= earliest[row.weak, row.strong][1]:
+            del earliest[row.weak, row.strong]
+    if not earliest:
+        return frozenset()
+    columns = (_L.weak, _L.strong, _L.strong_kind, _L.at)
     given = rows("said", columns)
     statement = insert(tables.links).from_select([c.name for c in columns], sa.select(*selected(given, columns)))
     kept = statement.on_conflict_do_update(
@@ -140,40 +157,62 @@ async def _link(connection: AsyncConnection, arrivals: Collection[Arrival]) -> f
         set_={"at": statement.excluded.at},
         where=statement.excluded.at < _L.at,
     ).returning(_L.weak)
-    values = [(weak, strong, at) for (weak, strong), at in sorted(earliest.items())]
+    values = [(*pair, *said) for pair, said in sorted(earliest.items())]
     found = await connection.execute(kept, columns_of("said", columns, values))
     return frozenset(found.scalars())
 
 
-async def _repoint(connection: AsyncConnection, nodes: Mapping[UUID, Node], weak: Collection[UUID]) -> frozenset[UUID]:
-    """Lets each identity point where its links now say; returns those whose pointer changed."""
+async def _repoint(connection: AsyncConnection, weak: Collection[UUID]) -> frozenset[UUID]:
+    """Lets each identity point where its links now say; returns those whose pointer changed.
+
+    Locks them and all that lead to them: whoever turns one writes the customer of the others too.
+    """
     if not weak:
         return frozenset()
-    strong = tables.identities.alias("strong")
-    found = await connection.execute(
-        sa.select(_L.weak, _L.at, strong.c.id, strong.c.kind, strong.c.value)
-        .join(strong, strong.c.id == _L.strong)
-        .where(among(_L.weak, weak))
+    leading = _leading_to(weak)
+    locked = await connection.execute(
+        sa.select(*_NODE).where(_I.id.in_(sa.select(leading.c.id))).order_by(_I.id).with_for_update()
     )
-    links: dict[UUID, dict[Link, UUID]] = {id_: {} for id_ in weak}
-    for row in found:
-        link = Link(nodes[row.weak].identity, Identity(IdentityKind(row.kind), row.value), row.at)
-        links[row.weak][link] = row.id
+    nodes = {row.id: _node(row) for row in locked}
+    links = await _strongest_links(connection, {id_: nodes[id_].identity for id_ in weak})
     turned: dict[UUID, tuple[UUID | None, datetime | None]] = {}
     for id_, candidates in links.items():
         held = pointer(candidates)
         target = (candidates[held], held.at) if held else (None, None)
         if target != (nodes[id_].points_to, nodes[id_].points_since):
             turned[id_] = target
-    columns = (_I.id, _I.points_to, _I.points_since)
-    given = rows("turned", columns)
-    await connection.execute(
-        sa.update(tables.identities)
-        .where(_I.id == given.c.id)
-        .values(points_to=given.c.points_to, points_since=given.c.points_since),
-        columns_of("turned", columns, [(id_, *target) for id_, target in sorted(turned.items())]),
-    )
+    if turned:
+        columns = (_I.id, _I.points_to, _I.points_since)
+        given = rows("turned", columns)
+        await connection.execute(
+            sa.update(tables.identities)
+            .where(_I.id == given.c.id)
+            .values(points_to=given.c.points_to, points_since=given.c.points_since),
+            columns_of("turned", columns, [(id_, *target) for id_, target in sorted(turned.items())]),
+        )
     return frozenset(turned)
+
+
+async def _strongest_links(connection: AsyncConnection, weak: Mapping[UUID, Identity]) -> dict[UUID, dict[Link, UUID]]:
+    """As many links of each as decide where it points: the first by kind, time and bytes. A till has thousands."""
+    given = rows("weak", (_I.id,))
+    strong = tables.identities.alias("strong")
+    first = (
+        sa.select(_L.at, strong.c.id, strong.c.kind, strong.c.value)
+        .join(strong, strong.c.id == _L.strong)
+        .where(_L.weak == given.c.id)
+        .order_by(_L.strong_kind, _L.at, strong.c.value)
+        .limit(TILL + 1)
+        .lateral("first")
+    )
+    found = await connection.execute(
+        sa.select(given.c.id.label("weak"), *first.c).join_from(given, first, sa.true()),
+        columns_of("weak", (_I.id,), [(id_,) for id_ in weak]),
+    )
+    links: dict[UUID, dict[Link, UUID]] = {id_: {} for id_ in weak}
+    for row in found:
+        links[row.weak][Link(weak[row.weak], Identity(IdentityKind(row.kind), row.value), row.at)] = row.id
+    return links
 
 
 async def _resolve(
@@ -184,7 +223,9 @@ async def _resolve(
     namespaces: Namespaces,
 ) -> Settled:
     """Where everything ends now. A fresh identity crosses from nowhere, so that is no crossing; it is just written."""
-    nodes = await _around(connection, own, turned)
+    nodes = await _nodes(connection, own)
+    if turned:
+        nodes |= await _around(connection, turned)
     turned_tree = _pointing_to(nodes, turned)
 
     def follow(id_: UUID) -> tuple[UUID, datetime] | None:
@@ -202,27 +243,44 @@ async def _resolve(
     return Settled(
         customer_of={id_: ends.get(id_, nodes[id_].customer) for id_ in own},
         crossings=tuple(sorted((c for c in crossed if c.identity not in fresh), key=lambda c: c.identity)),
-        roots={customer_id(namespaces[node.storefront], node.identity): node for node in nodes.values()},
+        nodes=nodes,
     )
 
 
-async def _around(connection: AsyncConnection, own: Collection[UUID], turned: Collection[UUID]) -> dict[UUID, Node]:
-    """The rows of `own`, of all that leads to `turned`, and of all that `turned` leads to."""
-    seeds = sa.select(_I.id).where(among(_I.id, turned))
-    back = seeds.cte("back", recursive=True)
-    back = back.union(sa.select(_I.id).join(back, _I.points_to == back.c.id))
+async def _nodes(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, Node]:
+    found = await connection.execute(sa.select(*_NODE).where(among(_I.id, ids)))
+    return {row.id: _node(row) for row in found}
+
+
+async def _around(connection: AsyncConnection, turned: Collection[UUID]) -> dict[UUID, Node]:
+    """The rows of all that leads to `turned`, and of all that `turned` leads to."""
+    back = _leading_to(turned)
     forth = sa.select(_I.id, _I.points_to).where(among(_I.id, turned)).cte("forth", recursive=True)
     forth = forth.union(sa.select(_I.id, _I.points_to).join(forth, _I.id == forth.c.points_to))
-    wanted = among(_I.id, own) | _I.id.in_(sa.select(back.c.id)) | _I.id.in_(sa.select(forth.c.id))
-    found = await connection.execute(sa.select(*_NODE).where(wanted if turned else among(_I.id, own)))
+    around = sa.union(sa.select(back.c.id), sa.select(forth.c.id)).subquery()
+    found = await connection.execute(sa.select(*_NODE).join(around, _I.id == around.c.id))
     return {row.id: _node(row) for row in found}
+
+
+def _leading_to(ids: Collection[UUID]) -> sa.CTE:
+    """The identities and all whose pointers lead to one of them."""
+    back = sa.select(_I.id).where(among(_I.id, ids)).cte("back", recursive=True)
+    return back.union(sa.select(_I.id).join(back, _I.points_to == back.c.id))
 
 
 def _pointing_to(nodes: Mapping[UUID, Node], targets: Collection[UUID]) -> set[UUID]:
     """The targets and every node among `nodes` whose pointers lead to one of them."""
-    reached = {id_ for id_ in targets if id_ in nodes}
-    while more := {id_ for id_, node in nodes.items() if node.points_to in reached and id_ not in reached}:
-        reached |= more
+    sources: dict[UUID, list[UUID]] = {}
+    for id_, node in nodes.items():
+        if node.points_to is not None:
+            sources.setdefault(node.points_to, []).append(id_)
+    reached: set[UUID] = set()
+    ahead = [id_ for id_ in targets if id_ in nodes]
+    while ahead:
+        id_ = ahead.pop()
+        if id_ not in reached:
+            reached.add(id_)
+            ahead += sources.get(id_, ())
     return reached
 
 
@@ -237,15 +295,24 @@ async def _cross(connection: AsyncConnection, crossings: Collection[Crossing]) -
     )
 
 
-async def _lock_customers(connection: AsyncConnection, customers: Collection[UUID], roots: Mapping[UUID, Node]) -> None:
-    """Makes the rows that are missing and locks all, in sorted order."""
+async def _lock_customers(
+    connection: AsyncConnection, customers: Collection[UUID], nodes: Mapping[UUID, Node], namespaces: Namespaces
+) -> frozenset[UUID]:
+    """Makes the rows that are missing and locks all, in sorted order; returns those that it has.
+
+    One is missing whose root nobody named alone before; that is among `nodes`.
+    """
     c = tables.customers.c
-    columns = (c.id, c.storefront, c.root)
-    values = [(id_, roots[id_].storefront, roots[id_].id) for id_ in sorted(customers) if id_ in roots]
-    given = rows("rooted", columns)
-    statement = insert(tables.customers).from_select([k.name for k in columns], sa.select(*selected(given, columns)))
-    await connection.execute(statement.on_conflict_do_nothing(), columns_of("rooted", columns, values))
-    await connection.execute(sa.select(c.id).where(among(c.id, customers)).order_by(c.id).with_for_update())
+    known = await connection.execute(sa.select(c.id).where(among(c.id, customers)))
+    if missing := frozenset(customers) - set(known.scalars()):
+        roots = {customer_id(namespaces[node.storefront], node.identity): node for node in nodes.values()}
+        columns = (c.id, c.storefront, c.root)
+        values = [(id_, roots[id_].storefront, roots[id_].id) for id_ in sorted(missing & roots.keys())]
+        given = rows("rooted", columns)
+        made = insert(tables.customers).from_select([k.name for k in columns], sa.select(*selected(given, columns)))
+        await connection.execute(made.on_conflict_do_nothing(), columns_of("rooted", columns, values))
+    locked = await connection.execute(sa.select(c.id).where(among(c.id, customers)).order_by(c.id).with_for_update())
+    return frozenset(locked.scalars())
 
 
 def _node(row: Any) -> Node:  # noqa: ANN401  SQLAlchemy's row

@@ -44,7 +44,9 @@ links = sa.Table(
     metadata,
     sa.Column("weak", Uuid, primary_key=True),
     sa.Column("strong", Uuid, primary_key=True),
+    sa.Column("strong_kind", sa.SmallInteger, nullable=False, comment="of the strong end, for the order of the index"),
     sa.Column("at", Time, nullable=False, comment="the earliest time at which any copy of any event said so"),
+    sa.Index("links_by_strength", "weak", "strong_kind", "at"),
 )
 
 events = sa.Table(

@@ -230,6 +230,12 @@ def upgrade() -> None:
         sa.Column("weak", sa.UUID(), nullable=False),
         sa.Column("strong", sa.UUID(), nullable=False),
         sa.Column(
+            "strong_kind",
+            sa.SmallInteger(),
+            nullable=False,
+            comment="of the strong end, for the order of the index",
+        ),
+        sa.Column(
             "at",
             sa.DateTime(timezone=True),
             nullable=False,
@@ -238,6 +244,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("weak", "strong"),
         schema="engine",
     )
+    op.create_index("links_by_strength", "links", ["weak", "strong_kind", "at"], unique=False, schema="engine")
     op.create_table(
         "offsets",
         sa.Column("topic", sa.Text(), nullable=False),
