@@ -15,6 +15,7 @@ from faults_reference import Reference, reference
 
 from services.contracts.changes import (
     CustomerChange,
+    CustomerStanding,
     CustomerTable,
     StageChanged,
     StageRetracted,
@@ -47,6 +48,7 @@ def check(evidence: Evidence, model: Model, storefronts: Mapping[str, Storefront
         ("I2", _one_effect(evidence)),
         ("I3", _numbered(evidence)),
         ("I3", _published(evidence)),
+        ("I3", _snapshots(evidence)),
         ("I4", _mailed_once(evidence)),
         ("I4", _mailed_as_expected(evidence)),
         ("I5", _who_is_whom(evidence, ought)),
@@ -204,6 +206,24 @@ def _published(evidence: Evidence) -> Iterator[str]:
             yield f"change {where[1]} of customer {where[0]} is on the topic and not in the database"
         elif outbox[where][1] != record.value:
             yield f"change {where[1]} of customer {where[0]} is not on the topic as it is in the database"
+
+
+def _snapshots(evidence: Evidence) -> Iterator[str]:
+    """I3 on `customer.stages`: the last of everyone is of their last change, and shows where they stand."""
+    tables = evidence.tables
+    stands: dict[UUID, dict[UUID, str]] = defaultdict(dict)
+    for (customer, instance), row in tables.instances.items():
+        stands[customer][instance] = row[0]
+    for customer, standing in tables.customers.items():
+        sequence, value = evidence.standings.get(customer, (0, None))
+        if sequence != standing.sequence:
+            yield f"customer {customer}: customer.stages is of change {sequence}, the last is {standing.sequence}"
+        elif (value is None) != (standing.sequence == 0 or customer in tables.part_of):
+            yield f"customer {customer}: {'no standing' if value is None else 'no tombstone'} on customer.stages"
+        elif value is not None:
+            said = msgspec.json.decode(value, type=CustomerStanding)
+            if not said.shortened and {row.instance: row.stage for row in said.table} != stands[customer]:
+                yield f"customer {customer}: customer.stages shows {[(r.key, r.stage) for r in said.table]}"
 
 
 def _mailed_once(evidence: Evidence) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Everything a check looks at: what was sent, what the topics hold, what the tables say, which mail arrived."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -84,6 +84,8 @@ class Tables:
     customers: dict[UUID, Standing]
     moves: dict[UUID, list[Transition]]
     instances: dict[tuple[UUID, UUID], tuple[str, datetime]]
+    part_of: dict[UUID, UUID]
+    """Of customers whose root belongs to another now: to whom."""
     orders: dict[UUID, dict[tuple[str, Position], Order]]
     outbox: dict[tuple[UUID, int], tuple[bool, bytes]]
     held_by_notifier: dict[UUID, tuple[UUID, str]]
@@ -94,7 +96,11 @@ class Tables:
     @classmethod
     async def read(cls, engine: AsyncEngine) -> Self:
         async with reading(engine) as connection:
-            return cls(**{name: await read(connection) for name, read in _READERS.items()})
+            return await cls.seen_by(connection)
+
+    @classmethod
+    async def seen_by(cls, connection: AsyncConnection) -> Self:
+        return cls(**{name: await read(connection) for name, read in _READERS.items()})
 
 
 async def _namespaces(connection: AsyncConnection) -> dict[str, UUID]:
@@ -149,6 +155,14 @@ async def _instances(connection: AsyncConnection) -> dict[tuple[UUID, UUID], tup
     return {(row.customer_id, row.instance): (row.stage, row.since) for row in found}
 
 
+async def _part_of(connection: AsyncConnection) -> dict[UUID, UUID]:
+    c, i = tables.customers.c, tables.identities.c
+    found = await connection.execute(
+        sa.select(c.id, i.customer_id).join(tables.identities, i.id == c.root).where(i.customer_id != c.id)
+    )
+    return {row.id: row.customer_id for row in found}
+
+
 async def _orders(connection: AsyncConnection) -> dict[UUID, dict[tuple[str, Position], Order]]:
     found: dict[UUID, dict[tuple[str, Position], Order]] = defaultdict(dict)
     for row in await connection.execute(sa.select(tables.orders)):
@@ -188,6 +202,7 @@ _READERS = {
     "customers": _customers,
     "moves": _moves,
     "instances": _instances,
+    "part_of": _part_of,
     "orders": _orders,
     "outbox": _outbox,
     "held_by_notifier": _held_by_notifier,
@@ -204,5 +219,7 @@ class Evidence:
     records: Sequence[Logged]
     tables: Tables
     published: Sequence[Published]
+    standings: Mapping[UUID, tuple[int, bytes | None]]
+    """What `customer.stages` holds last of each customer: up to which change, and the value; None is a tombstone."""
     mails: Sequence[Mail]
     expected: Sequence[Expected] = ()

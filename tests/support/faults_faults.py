@@ -1,6 +1,7 @@
 """The faults, each a function that does one harm to a world and returns when it is done. Numbers are faults.md's."""
 
 import asyncio
+import functools
 import random
 import signal
 from collections.abc import Awaitable, Callable
@@ -45,35 +46,32 @@ class Harm:
     def engine(self) -> Engine:
         return self.rng.choice(self.world.engines)
 
-    async def spring(self, engine: Engine, trap: Trap) -> bool:
-        """Lays the trap before the engine's Postgres and waits until it springs."""
-        engine.postgres.set(trap)
-        try:
-            async with asyncio.timeout(PATIENCE):
-                await trap.sprung.wait()
-        except TimeoutError:
+    async def spring(self, trap_for: Callable[[Engine], Trap]) -> Engine | None:
+        """Lays a trap before every engine's Postgres, waits until one springs, and takes the others away."""
+        traps = {engine: engine.postgres.set(trap_for(engine)) for engine in self.world.engines}
+        waiting = {asyncio.create_task(trap.sprung.wait()): engine for engine, trap in traps.items()}
+        done, _ = await asyncio.wait(waiting, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        for task, engine in waiting.items():
+            task.cancel()
             engine.postgres.disarm()
-            self.say("   the moment did not come")
-            return False
-        return True
+        if not done:
+            self.say("        its moment did not come")
+        return next((waiting[task] for task in done), None)
 
 
 async def killed_before_its_commit(harm: Harm) -> None:
     """2: kill -9 of an engine whose batch is done but for the commit."""
-    engine = harm.engine
-    await harm.spring(engine, Trap(first=BATCH, words=COMMIT, act=engine.kill))
+    await harm.spring(lambda engine: Trap(first=BATCH, words=COMMIT, act=engine.kill))
 
 
 async def killed_after_its_commit(harm: Harm) -> None:
     """2: kill -9 of an engine that has committed and does not know it."""
-    engine = harm.engine
-    await harm.spring(engine, Trap(first=BATCH, words=COMMIT, moment=Moment.AFTER, act=engine.kill))
+    await harm.spring(lambda engine: Trap(first=BATCH, words=COMMIT, moment=Moment.AFTER, act=engine.kill))
 
 
 async def killed_between_publish_and_mark(harm: Harm) -> None:
     """3: kill -9 of an engine whose changes are on the topic and not marked."""
-    engine = harm.engine
-    await harm.spring(engine, Trap(words=MARK, act=engine.kill))
+    await harm.spring(lambda engine: Trap(words=MARK, act=engine.kill))
 
 
 async def broker_killed(harm: Harm) -> None:
@@ -103,13 +101,11 @@ async def broker_slow_then_half_open(harm: Harm) -> None:
 
 async def postgres_restarted(harm: Harm) -> None:
     """8: an immediate restart of Postgres in the middle of a transaction."""
-    engine = harm.engine
 
     async def quit_() -> None:
         harm.world.signal("postgres", signal.SIGQUIT)
 
-    if not await harm.spring(engine, Trap(words=BATCH, act=quit_, deliver=True)):
-        await quit_()
+    await harm.spring(lambda _: Trap(words=BATCH, act=quit_, deliver=True))
 
 
 async def backends_terminated(harm: Harm) -> None:
@@ -123,30 +119,29 @@ async def backends_terminated(harm: Harm) -> None:
 
 async def commit_reply_dropped(harm: Harm) -> None:
     """10: the commit happened, and the connection is gone before its answer."""
-    await harm.spring(harm.engine, Trap(first=BATCH, words=COMMIT, moment=Moment.AFTER))
+    await harm.spring(lambda _: Trap(first=BATCH, words=COMMIT, moment=Moment.AFTER))
 
 
 async def stopped_inside_a_transaction(harm: Harm) -> None:
     """11: SIGSTOP of an engine that holds locks, another takes over, SIGCONT."""
-    engine = harm.engine
-
-    async def stop() -> None:
-        engine.signal(signal.SIGSTOP)
-
-    if await harm.spring(engine, Trap(words=BATCH, moment=Moment.AFTER, act=stop, deliver=True)):
+    engine = await harm.spring(lambda e: Trap(words=BATCH, moment=Moment.AFTER, act=e.stop, deliver=True))
+    if engine is not None:
         await asyncio.sleep(harm.rng.uniform(12, 18))  # Kafka's session time-out is 10 s: another reads meanwhile
         engine.signal(signal.SIGCONT)
 
 
 async def stopped_at_its_commit(harm: Harm) -> None:
     """11: the same, with the commit already said: it is heard when another has long taken over."""
-    engine = harm.engine
+    held = harm.rng.uniform(1, 14)
 
-    async def stop() -> None:
-        engine.signal(signal.SIGSTOP)
-        await asyncio.sleep(harm.rng.uniform(1, 14))
+    async def stop_and_hold(engine: Engine) -> None:
+        await engine.stop()
+        await asyncio.sleep(held)
 
-    if await harm.spring(engine, Trap(first=BATCH, words=COMMIT, act=stop, deliver=True)):
+    engine = await harm.spring(
+        lambda e: Trap(first=BATCH, words=COMMIT, act=functools.partial(stop_and_hold, e), deliver=True)
+    )
+    if engine is not None:
         await asyncio.sleep(harm.rng.uniform(0, 12))
         engine.signal(signal.SIGCONT)
 

@@ -16,11 +16,11 @@ from faults_reference import Logged
 from faults_world import World
 
 from services.contracts.changes import ChangeType
-from services.contracts.topics import DEAD_LETTERS, EVENTS, STAGE_CHANGES, TOPICS
+from services.contracts.topics import DEAD_LETTERS, EVENTS, STAGE_CHANGES, STAGES, TOPICS
 from services.postgres import create_engine
 from services.settings import PostgresSettings
 
-SUBJECT = "ce_subject"
+READ = (EVENTS, DEAD_LETTERS, STAGE_CHANGES, STAGES)
 UNSETTLED = """
 SELECT what, number FROM (
     SELECT 'customers with events that wait', count(*) FROM engine.customers WHERE waits_at IS NOT NULL
@@ -45,6 +45,7 @@ class Topics:
     bootstrap: str
     records: list[Logged] = field(default_factory=list)
     published: list[Published] = field(default_factory=list)
+    standings: dict[UUID, tuple[int, bytes | None]] = field(default_factory=dict)
     _next: dict[TopicPartition, int] = field(default_factory=dict)
 
     async def ends(self) -> dict[TopicPartition, int]:
@@ -71,18 +72,22 @@ class Topics:
     def _take(self, record: object) -> None:
         topic, value, headers = record.topic, record.value, tuple(record.headers)  # type: ignore[attr-defined]  aiokafka
         partition, offset = record.partition, record.offset  # type: ignore[attr-defined]
+        said = dict(headers)
+        if topic == STAGES:
+            customer, _, sequence = said["ce_id"].decode().rpartition("/")
+            self.standings[UUID(customer)] = int(sequence), value
+            return
         if topic != STAGE_CHANGES:
             made_at = record.timestamp  # type: ignore[attr-defined]
             self.records.append(Logged(topic=topic, partition=partition, offset=offset, timestamp=made_at, value=value))
             return
-        said = dict(headers)
         if said["ce_type"] != ChangeType.KNOWN_UNTIL.encode():
             customer, _, sequence = said["ce_id"].decode().rpartition("/")
             self.published.append(
                 Published(
                     partition=partition,
                     offset=offset,
-                    customer=UUID(customer.rpartition("/")[2]),
+                    customer=UUID(customer),
                     sequence=int(sequence),
                     key=record.key,  # type: ignore[attr-defined]
                     headers=headers,
@@ -115,7 +120,7 @@ async def _ends(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
     partitions = [
         TopicPartition(topic.name, number)
         for topic in TOPICS
-        if topic.name in (EVENTS, DEAD_LETTERS, STAGE_CHANGES)
+        if topic.name in READ
         for number in range(topic.partitions)
     ]
     return dict(await consumer.end_offsets(partitions))
@@ -143,7 +148,7 @@ async def _left(world: World, topics: Topics, since: datetime) -> list[str]:
             left = [
                 f"{partition.topic}[{partition.partition}] is read to {stored.get(partition, 0)} of {end}"
                 for partition, end in ends.items()
-                if partition.topic != STAGE_CHANGES and stored.get(partition, 0) < end
+                if partition.topic in (EVENTS, DEAD_LETTERS) and stored.get(partition, 0) < end
             ]
             rows = await world.sql("SELECT at FROM engine.watermark")
             if not rows or rows[0]["at"] <= since:
@@ -176,6 +181,7 @@ async def evidence(
         records=topics.records,
         tables=tables,
         published=topics.published,
+        standings=topics.standings,
         mails=await mails(world),
         expected=expected,
     )

@@ -90,6 +90,10 @@ class Engine:
         """As kill -9 does; it is started again by itself."""
         self.signal(signal.SIGKILL)
 
+    async def stop(self) -> None:
+        """Stands still, as a machine that swaps or a virtual machine that is moved."""
+        self.signal(signal.SIGSTOP)
+
     async def remove(self) -> None:
         """Kills it for good."""
         self.wanted = False
@@ -113,17 +117,22 @@ class Engine:
 
 @dataclass(eq=False)
 class World:
-    home: Home
+    stack: "Stack"
     kafka: Proxy
-    endpoints: dict[str, str]
     keys: dict[str, dict[str, str]]
     """storefront → kind of key → key."""
     engines: list[Engine] = field(default_factory=list)
     ended: int = 0
     """How often engines that are gone had ended by themselves."""
-    keep: bool = False
-    """Whether the folder stays, for somebody to look at."""
     _made: int = 0
+
+    @property
+    def home(self) -> Home:
+        return self.stack.home
+
+    @property
+    def endpoints(self) -> dict[str, str]:
+        return self.stack.endpoints
 
     async def add_engine(self) -> Engine:
         self._made += 1
@@ -220,43 +229,64 @@ class World:
                 yield f"{engine.name} has stopped for good:\n{engine.said}"
 
 
+@dataclass(eq=False)
+class Stack:
+    """One `stagepost up`. `keep` says whether its folder stays, for somebody to look at."""
+
+    home: Home
+    endpoints: dict[str, str]
+    keep: bool = False
+
+
 @contextlib.asynccontextmanager
-async def world() -> AsyncIterator[World]:
-    """A fresh one, stopped at the end; `keep` says whether its folder stays."""
-    folder = Path(tempfile.mkdtemp(prefix="stagepost-faults-"))
-    folder.chmod(0o711)  # noqa: ASYNC240  a moment; so that Postgres, who may run as another user, gets to its data
-    home = Home(folder)
-    kafka = Proxy(lambda: int(read_json(home.ports_file)["kafka"]))
-    await kafka.start()
-    env = {**os.environ, "STAGEPOST_HOME": str(folder)}
+async def stack(parts: str, *options: str, folder: Path | None = None) -> AsyncIterator[Stack]:
+    """A fresh one of these parts, stopped at the end."""
+    home = Home(folder or new_folder())
+    env = {**os.environ, "STAGEPOST_HOME": str(home.path)}
     stagepost = (sys.executable, "-m", "services.devstack")
-    options = ("--shop", str(SHOP), "--only", PARTS, "--restart", "--free-ports", "--kafka-proxy", str(kafka.port))
-    with (folder / "up.log").open("wb") as log:
-        stack = await asyncio.create_subprocess_exec(
-            *child(*stagepost, "up", *options, ends_with=signal.SIGTERM),
-            stdout=log,
-            stderr=log,
-            env=env,
-            start_new_session=True,
+    up = ("up", "--shop", str(SHOP), "--only", parts, "--free-ports", *options)
+    said = home.path / "up.log"
+    with said.open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *child(*stagepost, *up, ends_with=signal.SIGTERM), stdout=log, stderr=log, env=env, start_new_session=True
         )
-    made: World | None = None
+    made = Stack(home, {})
     try:
         waiting = await asyncio.create_subprocess_exec(
             *(*stagepost, "endpoints", "--json", "--wait", str(FIRST_START)), stdout=asyncio.subprocess.PIPE, env=env
         )
-        said, _ = await waiting.communicate()
+        found, _ = await waiting.communicate()
         if waiting.returncode != 0:
-            raise RuntimeError((folder / "up.log").read_text(encoding="utf-8"))
-        keys = read_json(home.keys / "plain-write-keys.json")
-        made = World(home, kafka, json.loads(said), keys)
+            raise RuntimeError(said.read_text(encoding="utf-8"))
+        made.endpoints = json.loads(found)
         yield made
     finally:
-        if made is not None:
-            for engine in list(made.engines):
-                await made.remove_engine(engine)
-        if stack.returncode is None:
-            stack.terminate()
-        await stack.wait()
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+        if not made.keep:
+            shutil.rmtree(home.path, ignore_errors=True)
+
+
+def new_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="stagepost-faults-"))
+    folder.chmod(0o711)  # so that Postgres, who may run as another user, gets to its data
+    return folder
+
+
+@contextlib.asynccontextmanager
+async def world() -> AsyncIterator[World]:
+    """A fresh one without engines."""
+    folder = new_folder()
+    kafka = Proxy(lambda: int(read_json(Home(folder).ports_file)["kafka"]))
+    await kafka.start()
+    try:
+        async with stack(PARTS, "--restart", "--kafka-proxy", str(kafka.port), folder=folder) as up:
+            made = World(up, kafka, read_json(up.home.keys / "plain-write-keys.json"))
+            try:
+                yield made
+            finally:
+                for engine in list(made.engines):
+                    await made.remove_engine(engine)
+    finally:
         await kafka.close()
-        if made is not None and not made.keep:
-            shutil.rmtree(folder, ignore_errors=True)
