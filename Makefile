@@ -10,7 +10,7 @@ COMPILE += --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help demo up down test check format lock clean
+.PHONY: help demo up down test faults check format lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ down: $(INSTALLED) ## Stop a stack that was left behind
 
 test: check ## Everything: check, then the tests with real Kafka, Postgres and SMTP
 	@$(BIN)/pytest tests/integration $(if $(wildcard tests/faults/test_*.py),tests/faults) -m "not long"
+
+faults: $(INSTALLED) ## Break a real stack at random and check all that must hold; SEED=, ROUNDS=, ONLY=
+	@PYTHONPATH=tests/support $(BIN)/python -m faults_rounds $(if $(SEED),--seed $(SEED)) \
+		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))
 
 check: $(INSTALLED) ## Lint, types, layers, unit tests, scenarios: fast
 	@$(BIN)/ruff format --check --quiet
