@@ -8,7 +8,7 @@ EVENTS = Counter("stagepost_engine_events_total", "Events read, by what they wer
 OTHER_BODIES = Counter("stagepost_engine_other_bodies_total", "Copies that said something else under a known event id")
 DEAD_LETTERS = Counter("stagepost_engine_dead_letters_total", "Records that could not be understood", ["code"])
 TRANSITIONS = Counter("stagepost_engine_transitions_total", "Moves of instances", ["track", "stage"])
-FOLDS = Counter("stagepost_engine_folds_total", "Customers folded: onward, or again from the beginning", ["way"])
+FOLDS = Counter("stagepost_engine_folds_total", "Customers folded: onward, again, or in the background", ["way"])
 BROKEN = Counter("stagepost_engine_broken_total", "Folds that stumbled; each holds a customer until it is mended")
 BATCH_SECONDS = Histogram("stagepost_engine_batch_seconds", "One transaction of the consumer", buckets=LATENCY_BUCKETS)
 WATERMARK = Gauge("stagepost_engine_watermark_timestamp_seconds", "Everything received before it has been folded")

@@ -21,12 +21,13 @@ from services.process import Readiness, repeat, run_service
 from services.shop import load_shop
 from stage_engine import tables
 from stage_engine.api import create_app
-from stage_engine.apply import Rules
 from stage_engine.consumer import Consumer
+from stage_engine.folding import Rules
 from stage_engine.model.load import load_model
 from stage_engine.outbox import forget_published
 from stage_engine.progress import Ingests
 from stage_engine.publisher import Publisher, announce_known_until
+from stage_engine.refolder import Refolder
 from stage_engine.settings import EngineSettings
 from stage_engine.wakes import Wakes
 from stage_engine.watermark import Watermark
@@ -63,6 +64,7 @@ async def main(settings: EngineSettings) -> None:
 
         consumer = Consumer(engine, feed, offsets, rules, namespaces)
         wakes = Wakes(engine, rules)
+        refolder = Refolder(engine, rules)
         watermark = Watermark(engine, feed, offsets, progress, Ingests(patience=settings.silent_after))
         readiness = Readiness({"partitions"})
 
@@ -90,6 +92,7 @@ async def main(settings: EngineSettings) -> None:
             settings.http,
             {
                 "read": read,
+                "refold": lambda stopping: repeat(refolder.step, stopping, idle=0.5),
                 "wake": lambda stopping: repeat(wakes.step, stopping, idle=0.2),
                 "watermark": lambda stopping: repeat(watermark.step, stopping, idle=0.2),
                 "publish": lambda stopping: repeat(publishing, stopping, idle=0.1),
