@@ -10,7 +10,7 @@ COMPILE += --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help demo up down test faults check format lock clean
+.PHONY: help demo up down test faults proof check format lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ down: $(INSTALLED) ## Stop a stack that was left behind
 
 test: check ## Everything: check, then the tests with real Kafka, Postgres and SMTP
 	@$(BIN)/pytest tests/integration $(if $(wildcard tests/faults/test_*.py),tests/faults) -m "not long"
+
+proof: $(INSTALLED) ## What takes minutes: real shops' whole histories, and the figures that others published of them
+	@$(BIN)/pytest tests/integration -m long -rsP
 
 faults: $(INSTALLED) ## Break a real stack at random and check all that must hold; SEED=, ROUNDS=, ONLY=
 	@PYTHONPATH=tests/support $(BIN)/python -m faults_rounds $(if $(SEED),--seed $(SEED)) \

@@ -152,6 +152,17 @@ def running_stack(start_stack: StartStack) -> Iterator[RunningStack]:
 
 
 @pytest.fixture(scope="session")
+def real_shops(start_stack: StartStack) -> Iterator[RunningStack]:
+    """Where the histories of real shops are told; without a notifier, whom their tests would only wait for."""
+    parts = "postgres,kafka,ingest,stage_engine"
+    shops = Path(__file__).with_name("real_shops")
+    stack = start_stack("--shop", str(shops), "--only", parts, "--restart", "--free-ports")
+    stack.wait()
+    yield stack
+    stack.stop()
+
+
+@pytest.fixture(scope="session")
 def stack(running_stack: RunningStack) -> dict[str, str]:
     """The endpoints of the whole stack."""
     return running_stack.endpoints
