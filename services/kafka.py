@@ -266,9 +266,16 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no 
         await self._seek(self.assigned)
 
     async def ends(self, topic: str) -> dict[TopicPartition, int]:
-        """The ends of all the topic's partitions, whoever reads them, asked of the brokers now."""
+        """The ends of all the topic's partitions, whoever reads them, asked of the brokers now.
+
+        Raises OffsetLost when more was read of one than it holds: the ends of a topic that was made anew would pass for
+        reached, with nothing of it read.
+        """
         partitions = [TopicPartition(topic, number) for number in self._consumer.partitions_for_topic(topic) or ()]
+        stored = await self._load(partitions)  # before the ends: what was read by now must be there
         found: dict[TopicPartition, int] = await self._consumer.end_offsets(partitions)
+        for partition, end in found.items():
+            _check_held(partition, stored.get(partition, 0), 0, end)
         return found
 
     async def report(self, stretches: Sequence[Stretch]) -> None:
@@ -295,14 +302,18 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no 
         for partition in partitions:
             first, end = beginnings[partition], ends[partition]
             offset = stored.get(partition, first)
-            if not first <= offset <= end:
-                raise OffsetLost(
-                    f"{partition.topic}[{partition.partition}] holds offsets {first} to {end}, but {offset} is "
-                    "next to be read: the topic was made anew or its retention passed us by. Nothing is skipped "
-                    "silently; docs/operations.md says what to do."
-                )
+            _check_held(partition, offset, first, end)
             self._consumer.seek(partition, offset)
             self._positions[partition] = offset
+
+
+def _check_held(partition: TopicPartition, offset: int, first: int, end: int) -> None:
+    if not first <= offset <= end:
+        raise OffsetLost(
+            f"{partition.topic}[{partition.partition}] holds offsets {first} to {end}, but {offset} is "
+            "next to be read: the topic was made anew or its retention passed us by. Nothing is skipped "
+            "silently; docs/operations.md says what to do."
+        )
 
 
 async def ensure_topics(settings: KafkaSettings) -> list[str]:
