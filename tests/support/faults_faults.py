@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from faults_evidence import Expected
 from faults_proxy import Moment, Trap, Weather
 from faults_traffic import FERN, POISON, Call, Clients, buyers_with_a_past, carts, guests_who_log_in
-from faults_watching import Topics, settle
+from faults_watching import Topics, settle, unread
 from faults_world import Engine, World
 
 from services.commands import EXIT_NEEDS_A_PERSON
@@ -49,14 +49,17 @@ class Harm:
     async def spring(self, trap_for: Callable[[Engine], Trap]) -> Engine | None:
         """Lays a trap before every engine's Postgres, waits until one springs, and takes the others away."""
         traps = {engine: engine.postgres.set(trap_for(engine)) for engine in self.world.engines}
-        waiting = {asyncio.create_task(trap.sprung.wait()): engine for engine, trap in traps.items()}
+        waiting = {asyncio.create_task(trap.caught.wait()): engine for engine, trap in traps.items()}
         done, _ = await asyncio.wait(waiting, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
         for task, engine in waiting.items():
             task.cancel()
             engine.postgres.disarm()
         if not done:
             self.say("        its moment did not come")
-        return next((waiting[task] for task in done), None)
+        caught = next((waiting[task] for task in done), None)
+        if caught is not None:
+            await traps[caught].sprung.wait()
+        return caught
 
 
 async def killed_before_its_commit(harm: Harm) -> None:
@@ -195,12 +198,17 @@ async def replayed_from_the_beginning(harm: Harm) -> None:
 async def topic_made_anew(harm: Harm) -> None:
     """21: the topic is deleted and made again, so its offsets are lower: engines stop, loudly, and skip nothing.
 
-    What docs/operations.md asks of a person is then done.
+    Carts fall due meanwhile, with their orders on the new topic. What docs/operations.md asks of a person is then done.
     """
     world, topics = harm.world, harm.topics
     if left := await settle(world, topics, within=60):
         harm.wrong.append(f"before the topic was made anew: {'; '.join(left)}")
         return
+    added, ordered, expected = carts(f"{harm.run}-21", 3)
+    harm.expected += expected
+    await harm.clients.send(added)
+    while await unread(world, topics):  # noqa: ASYNC110  other processes read
+        await asyncio.sleep(0.1)
     await topics.read()
     admin = AIOKafkaAdminClient(bootstrap_servers=world.endpoints["kafka"])
     await admin.start()
@@ -212,6 +220,7 @@ async def topic_made_anew(harm: Harm) -> None:
             await asyncio.sleep(0.2)
     finally:
         await admin.close()
+    await harm.clients.send(ordered)
     renamed = f"{EVENTS} before {harm.run}"
     topics.made_anew(EVENTS, renamed)
     stopped = await world.eventually(

@@ -40,7 +40,14 @@ class Trap:
     moment: Moment = Moment.BEFORE
     act: Callable[[], Awaitable[None]] = nothing
     deliver: bool = False
+    caught: asyncio.Event = field(default_factory=asyncio.Event)
     sprung: asyncio.Event = field(default_factory=asyncio.Event)
+    """Caught something, and done with it."""
+
+    async def spring(self) -> None:
+        self.caught.set()
+        await self.act()
+        self.sprung.set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +157,7 @@ class _Link:
             while chunk := await reader.read(CHUNK):
                 trap = self._sprung_by(chunk)
                 if trap is not None and trap.moment is Moment.BEFORE:
-                    await trap.act()
-                    trap.sprung.set()
+                    await trap.spring()
                     if not trap.deliver:
                         return
                 elif trap is not None:
@@ -164,8 +170,7 @@ class _Link:
             while chunk := await reader.read(CHUNK):
                 if (trap := self._answering) is not None:
                     self._answering = None
-                    await trap.act()
-                    trap.sprung.set()
+                    await trap.spring()
                     if not trap.deliver:
                         return
                 await self._pass_on(chunk, writer)

@@ -137,19 +137,24 @@ async def settle(world: World, topics: Topics, *, within: float) -> list[str]:
         await asyncio.sleep(0.5)
 
 
+async def unread(world: World, topics: Topics) -> list[str]:
+    """Which partitions the engines have not read to their ends."""
+    ends = await topics.ends()
+    stored = {
+        TopicPartition(row["topic"], row["partition"]): row["next_offset"]
+        for row in await world.sql("SELECT topic, partition, next_offset FROM engine.offsets")
+    }
+    return [
+        f"{partition.topic}[{partition.partition}] is read to {stored.get(partition, 0)} of {end}"
+        for partition, end in ends.items()
+        if partition.topic in (EVENTS, DEAD_LETTERS) and stored.get(partition, 0) < end
+    ]
+
+
 async def _left(world: World, topics: Topics, since: datetime) -> list[str]:
     try:
         async with asyncio.timeout(20):
-            ends = await topics.ends()
-            stored = {
-                TopicPartition(row["topic"], row["partition"]): row["next_offset"]
-                for row in await world.sql("SELECT topic, partition, next_offset FROM engine.offsets")
-            }
-            left = [
-                f"{partition.topic}[{partition.partition}] is read to {stored.get(partition, 0)} of {end}"
-                for partition, end in ends.items()
-                if partition.topic in (EVENTS, DEAD_LETTERS) and stored.get(partition, 0) < end
-            ]
+            left = await unread(world, topics)
             rows = await world.sql("SELECT at FROM engine.watermark")
             if not rows or rows[0]["at"] <= since:
                 left.append(f"the watermark is at {rows[0]['at'] if rows else None}, asked for {since}")
