@@ -20,6 +20,7 @@ from aiokafka.errors import (
     KafkaError,
     MessageSizeTooLargeError,
     NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
     TopicAlreadyExistsError,
     for_code,
 )
@@ -215,7 +216,8 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no 
         self._load = load
         self._max_records = max_records
         self._positions: dict[TopicPartition, int] = {}
-        self._failure: BaseException | None = None
+        self._unsought: set[TopicPartition] = set()
+        self._seeking = asyncio.Lock()
         self._consumer = AIOKafkaConsumer(
             **settings.client_options(),
             group_id=group,
@@ -241,16 +243,21 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no 
         await stop_within(self._consumer, timedelta(seconds=10))
 
     async def next(self, timeout: timedelta) -> list[Stretch]:  # noqa: ASYNC109  the wait of one poll, not a deadline
-        """What has come, a stretch a partition; empty when nothing came. Raises what a rebalance met."""
-        if self._failure is not None:
-            raise self._failure
+        """What has come, a stretch a partition; empty when nothing came.
+
+        Raises OffsetLost, and what keeps it from the stored offsets or from Kafka: then call it again later.
+        """
+        await self._seek_the_rest()
         try:
             fetched = await self._consumer.getmany(
                 timeout_ms=int(timeout.total_seconds() * 1000), max_records=self._max_records
             )
         except (NoOffsetForPartitionError, IllegalStateError):
-            # Assigned, but the listener has not yet sought. Any other reason reaches us as its failure.
+            # Assigned, but the listener has not yet sought.
             await asyncio.sleep(0.05)
+            return []
+        except OffsetOutOfRangeError:
+            self._unsought |= self._positions.keys()  # seeking says whether events are lost
             return []
         stretches = []
         for partition, fetched_records in fetched.items():
@@ -263,7 +270,8 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no 
 
     async def rewind(self) -> None:
         """Back to the stored offsets, after a transaction that did not happen (or may have)."""
-        await self._seek(self.assigned)
+        async with self._seeking:
+            await self._seek(self.assigned)
 
     async def ends(self, topic: str) -> dict[TopicPartition, int]:
         """The ends of all the topic's partitions, whoever reads them, asked of the brokers now.
@@ -286,25 +294,36 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         for partition in revoked:
             self._positions.pop(partition, None)
+            self._unsought.discard(partition)
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        self._unsought |= set(assigned)
         try:
-            await self._seek(assigned)
-        except Exception as error:  # noqa: BLE001  aiokafka would log and swallow it: `next` raises it instead
-            self._failure = error
+            await self._seek_the_rest()
+        except Exception as error:  # noqa: BLE001  aiokafka would log and swallow it: `next` meets it again and raises it
+            log.warning("partitions could not be sought; trying again", why=repr(error))
 
-    async def _seek(self, partitions: Collection[TopicPartition]) -> None:
+    async def _seek_the_rest(self) -> None:
+        async with self._seeking:
+            if self._unsought:
+                await self._seek(frozenset(self._unsought))
+
+    async def _seek(self, partitions: frozenset[TopicPartition]) -> None:
+        """To the stored offsets. What is taken from us meanwhile is left alone."""
         if not partitions:
             return
         stored = await self._load(partitions)
         beginnings = await self._consumer.beginning_offsets(list(partitions))
         ends = await self._consumer.end_offsets(list(partitions))
-        for partition in partitions:
+        ours = self._consumer.assignment()
+        self._unsought &= ours
+        for partition in partitions & ours:
             first, end = beginnings[partition], ends[partition]
             offset = stored.get(partition, first)
             _check_held(partition, offset, first, end)
             self._consumer.seek(partition, offset)
             self._positions[partition] = offset
+            self._unsought.discard(partition)
 
 
 def _check_held(partition: TopicPartition, offset: int, first: int, end: int) -> None:

@@ -44,8 +44,6 @@ class Offsets:
         table = self._table
         for stretch in sorted(stretches, key=lambda s: s.partition):
             topic, partition = stretch.partition
-            first_time = insert(table).values(topic=topic, partition=partition, next_offset=stretch.start)
-            await connection.execute(first_time.on_conflict_do_nothing())
             moved = await connection.execute(
                 sa.update(table)
                 .where(
@@ -55,7 +53,11 @@ class Offsets:
                 )
                 .values(next_offset=stretch.end)
             )
-            if moved.rowcount != 1:
+            if moved.rowcount == 1:
+                continue
+            first_time = insert(table).values(topic=topic, partition=partition, next_offset=stretch.end)
+            made = await connection.execute(first_time.on_conflict_do_nothing())
+            if made.rowcount != 1:
                 raise Fenced(f"{topic}[{partition}] no longer stands at {stretch.start}")
 
 

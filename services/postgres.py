@@ -11,6 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from services.errors import ConfigurationError, NotMigrated, Unreachable
 from services.settings import PostgresSettings
 
+UNAVAILABLE = (sa.exc.DBAPIError, sa.exc.TimeoutError, OSError)
+"""What a server that is away or restarts makes of a statement or a commit. It may have happened all the same."""
+
 SCHEMA_REVISION = "0001"
 """The newest migration of this version; a test holds it against Alembic's head."""
 
@@ -132,3 +135,11 @@ async def check_migrated(engine: AsyncEngine, *, expected: str = SCHEMA_REVISION
         found = await connection.scalar(sa.text("SELECT version_num FROM public.alembic_version"))
     if found != expected:
         raise NotMigrated(f"the database is at schema {found}, this version needs {expected}; run: stagepost migrate")
+
+
+def refuses(error: sa.exc.DBAPIError) -> bool:
+    """Whether Postgres can't keep the values themselves (SQLSTATE classes 22 and 54): trying again is of no use.
+
+    SQLAlchemy has a DataError, but its asyncpg dialect never raises it.
+    """
+    return str(getattr(error.orig, "sqlstate", None) or "")[:2] in ("22", "54")

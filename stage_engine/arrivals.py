@@ -58,6 +58,14 @@ class Arrivals:
     dead: list[tuple[Place, DeadLetter]] = field(default_factory=list)
 
 
+MAX_TEXT = 2_000
+"""Characters of a dead letter's texts."""
+MAX_ID = 200
+"""Characters of an event's id, as ingest takes it: it is part of an index's key in Postgres."""
+EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""Nothing that a shop reports lies outside, and no span of a rule leads out of what a datetime can say."""
+
+
 def arrivals_of(stretches: Iterable[Stretch], storefronts: Mapping[str, Storefront]) -> Arrivals:
     """Sorts every record into one of the two; none is dropped and none raises."""
     found = Arrivals()
@@ -72,24 +80,35 @@ def arrivals_of(stretches: Iterable[Stretch], storefronts: Mapping[str, Storefro
     return found
 
 
-def _read(record: Any, place: Place, storefronts: Mapping[str, Storefront]) -> Arrival | DeadLetter:  # noqa: ANN401, PLR0911  aiokafka's record; a way out a fault
+def _read(record: Any, place: Place, storefronts: Mapping[str, Storefront]) -> Arrival | DeadLetter:  # noqa: ANN401  aiokafka's record
     raw = record.value or b""
     try:
         if record.topic == DEAD_LETTERS:
-            return decode_dead_letter(raw)
+            return _storable(decode_dead_letter(raw), record)
         event = decode_event(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return _letter(record, place, None, "undecodable", str(error))
     storefront = storefronts.get(event.storefront)
     if storefront is None:
         return _letter(record, place, event, "unknown_storefront", "this engine's shop directory does not declare it")
-    if ESCAPED_NUL.search(raw):
-        return _letter(record, place, event, "unstorable", "it holds a NUL, which Postgres can't keep")
-    if event.occurred_at > event.received_at:
-        return _letter(record, place, event, "from_the_future", "it says that it happened after it was received")
-    if event.said_by is SaidBy.BROWSER and event.name in NEEDS_A_SERVER:
-        return _letter(record, place, event, "untrusted_source", f"a browser may not say {event.name}")
+    if fault := _fault(event, raw):
+        return _letter(record, place, event, *fault)
     return arrival(event, storefront, place)
+
+
+def _fault(event: Event, raw: bytes) -> tuple[str, str] | None:
+    """Why an event of a known storefront is not taken in: a code and a reason."""
+    if ESCAPED_NUL.search(raw):
+        return "unstorable", "it holds a NUL, which Postgres can't keep"
+    if not 0 < len(event.id) <= MAX_ID:
+        return "unstorable", f"its id has {len(event.id)} characters; 1 to {MAX_ID} are taken"
+    if not (event.occurred_at >= EARLIEST and event.received_at <= LATEST):
+        return "absurd_time", f"its times are not within {EARLIEST:%Y} and {LATEST:%Y}"
+    if event.occurred_at > event.received_at:
+        return "from_the_future", "it says that it happened after it was received"
+    if event.said_by is SaidBy.BROWSER and event.name in NEEDS_A_SERVER:
+        return "untrusted_source", f"a browser may not say {event.name}"
+    return None
 
 
 def arrival(event: Event, storefront: Storefront, place: Place) -> Arrival:
@@ -108,11 +127,34 @@ def arrival(event: Event, storefront: Storefront, place: Place) -> Arrival:
 
 
 def _letter(record: Any, place: Place, event: Event | None, code: str, reason: str) -> DeadLetter:  # noqa: ANN401  as above
-    return DeadLetter(
+    letter = DeadLetter(
         storefront=event.storefront if event else None,
         code=code,
         reason=reason,
         source=str(place),
-        received_at=event.received_at if event else datetime.fromtimestamp(record.timestamp / 1000, UTC),
-        raw=(record.value or b"")[:MAX_RAW_BYTES],
+        received_at=event.received_at if event else _stamped(record),
+        raw=record.value or b"",
     )
+    return _storable(letter, record)
+
+
+def _storable(letter: DeadLetter, record: Any) -> DeadLetter:  # noqa: ANN401  as above
+    """Whatever is in it, it can be kept: the table of dead letters is the last place there is."""
+    in_range = EARLIEST <= letter.received_at <= LATEST
+    return DeadLetter(
+        storefront=None if letter.storefront is None else _text(letter.storefront),
+        code=_text(letter.code),
+        reason=_text(letter.reason),
+        source=_text(letter.source),
+        received_at=letter.received_at.astimezone(UTC) if in_range else _stamped(record),
+        raw=letter.raw[:MAX_RAW_BYTES],
+    )
+
+
+def _text(said: str) -> str:
+    return said[:MAX_TEXT].replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _stamped(record: Any) -> datetime:  # noqa: ANN401  as above
+    """When Kafka says that the record was written; that is its writer's word, too."""
+    return datetime.fromtimestamp(min(max(record.timestamp, 0), LATEST.timestamp() * 1000) / 1000, UTC)

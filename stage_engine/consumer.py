@@ -1,12 +1,13 @@
 """The consumer: a batch read, one transaction, the next. Offsets advance with what they caused, or not at all."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import DataError, DBAPIError
+from aiokafka.errors import KafkaError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.contracts.dead_letters import MAX_RAW_BYTES, DeadLetter
@@ -14,10 +15,10 @@ from services.contracts.events import encode_event
 from services.errors import Fenced
 from services.kafka import Feed, Stretch
 from services.offsets import Offsets
-from services.postgres import transaction
+from services.postgres import UNAVAILABLE, refuses, transaction
 from stage_engine import store
 from stage_engine.apply import take_in
-from stage_engine.arrivals import Arrival, Arrivals, arrivals_of
+from stage_engine.arrivals import Arrival, Place, arrivals_of
 from stage_engine.folding import Rules
 from stage_engine.metrics import BATCH_SECONDS, DEAD_LETTERS, FENCED
 from stage_engine.pointers import Grew, Namespaces
@@ -41,7 +42,7 @@ class Consumer:
     _must_rewind: bool = False
 
     async def step(self) -> bool:
-        """True when something was read. Raises what a person must see to (OffsetLost)."""
+        """True when Kafka and Postgres could be asked. Raises what a person must see to (OffsetLost)."""
         try:
             if self._must_rewind:
                 await self.feed.rewind()
@@ -50,61 +51,69 @@ class Consumer:
             if not stretches:
                 return True  # `next` has waited already
             with BATCH_SECONDS.time():
-                await self._apply(stretches)
+                await self.take(stretches)
         except Fenced as fenced:
             FENCED.inc()
             log.info("another engine reads this now", why=str(fenced))
             self._must_rewind = True
             return False
-        except (DBAPIError, OSError) as error:
-            log.warning("the batch was not stored; reading it again", why=repr(error))
+        except (*UNAVAILABLE, KafkaError) as error:
+            log.warning("nothing was read or stored; trying again from the stored offsets", why=repr(error))
             self._must_rewind = True
             return False
         await self.feed.report(stretches)
         return True
 
-    async def _apply(self, stretches: Sequence[Stretch]) -> None:
+    async def take(self, stretches: Sequence[Stretch]) -> None:
+        """One batch in one transaction, begun again as often as Postgres or `pointers.Grew` want it."""
         arrivals = arrivals_of(stretches, self.rules.storefronts)
+        dead = list(arrivals.dead)
         also_lock: frozenset[UUID] = frozenset()
-        one_by_one = False
+        in_parts = False
         while True:
             try:
                 async with transaction(self.engine) as connection:
-                    if one_by_one:
-                        arrivals = await self._take_each(connection, arrivals)
+                    if in_parts:
+                        dead = [*arrivals.dead, *await self._take_parts(connection, arrivals.events, also_lock)]
                     else:
                         await take_in(connection, arrivals.events, self.rules, self.namespaces, also_lock=also_lock)
-                    await store.write_dead_letters(connection, arrivals.dead)
+                    await store.write_dead_letters(connection, dead)
                     await self.offsets.advance(connection, stretches)
             except Grew as grew:
                 also_lock |= grew.customers
-            except DataError as error:
-                if one_by_one:
-                    raise
-                log.warning("an event of the batch can't be stored; taking each by itself", why=repr(error.orig))
-                one_by_one = True
             except DBAPIError as error:
-                if getattr(error.orig, "sqlstate", None) not in BEGIN_AGAIN:
+                if refuses(error) and not in_parts:
+                    log.warning("an event of the batch can't be stored; looking for it", why=repr(error.orig))
+                    in_parts = True
+                elif getattr(error.orig, "sqlstate", None) not in BEGIN_AGAIN:
                     raise
             else:
                 break
-        for _, letter in arrivals.dead:
+        for _, letter in dead:
             DEAD_LETTERS.labels(letter.code).inc()
 
-    async def _take_each(self, connection: AsyncConnection, arrivals: Arrivals) -> Arrivals:
-        """The slow way, for a batch with something in it that Postgres refuses: that alone becomes a dead letter."""
-        taken = Arrivals(dead=list(arrivals.dead))
-        for arrival in arrivals.events:
-            try:
-                async with connection.begin_nested():
-                    await take_in(connection, [arrival], self.rules, self.namespaces)
-                taken.events.append(arrival)
-            except DataError as error:
-                taken.dead.append((arrival.place, _refused(arrival, error)))
-        return taken
+    async def _take_parts(
+        self, connection: AsyncConnection, events: Sequence[Arrival], also_lock: Collection[UUID]
+    ) -> list[tuple[Place, DeadLetter]]:
+        """The slow way, for a batch with something in it that Postgres refuses: that alone becomes a dead letter.
+
+        It is looked for by halves. Events one by one would take longer than a transaction may.
+        """
+        try:
+            async with connection.begin_nested():
+                await take_in(connection, events, self.rules, self.namespaces, also_lock=also_lock)
+        except DBAPIError as error:
+            if not refuses(error):
+                raise
+            if len(events) == 1:
+                return [(events[0].place, _refused(events[0], error))]
+            middle = len(events) // 2
+            found = await self._take_parts(connection, events[:middle], also_lock)
+            return found + await self._take_parts(connection, events[middle:], also_lock)
+        return []
 
 
-def _refused(arrival: Arrival, error: DataError) -> DeadLetter:
+def _refused(arrival: Arrival, error: DBAPIError) -> DeadLetter:
     event = arrival.entry.event
     return DeadLetter(
         storefront=event.storefront,

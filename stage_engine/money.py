@@ -16,7 +16,7 @@ def amount(value: Any) -> Decimal | None:  # noqa: ANN401  any JSON
         found = Decimal(str(value).strip())
     except InvalidOperation:
         return None
-    if not found.is_finite() or abs(found) > LIMIT:
+    if not found.is_finite() or found.copy_abs() > LIMIT:  # `abs` would overflow at 1e999999999
         return None
     return found.quantize(Decimal("0.0001")).normalize() + 0
 

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.postgres import among, transaction
+from services.postgres import UNAVAILABLE, among, transaction
 from stage_engine import store, tables
 from stage_engine.folding import Rules, fold_onward
 from stage_engine.metrics import WAKES
@@ -44,7 +43,7 @@ class Wakes:
                 customers = await store.customers(connection, list(due.scalars()))
                 outcomes = await fold_onward(connection, list(customers.values()), {}, self.rules, until)
                 await write(connection, outcomes)
-        except (DBAPIError, OSError) as error:
+        except UNAVAILABLE as error:
             log.warning("the wakes were not stored; trying again", why=repr(error))
             return False
         WAKES.inc(len(customers))
