@@ -1,4 +1,4 @@
-"""`stagepost stage-engine`, and what an operator mends with: `stagepost dead-letters`, `stagepost refold`."""
+"""`stagepost stage-engine`, `stagepost asyncapi`; for mending `stagepost dead-letters` and `stagepost refold`."""
 
 from typing import Annotated
 from uuid import UUID
@@ -13,6 +13,7 @@ dead_letters = typer.Typer(no_args_is_help=True, help="Records that could not be
 def register(app: typer.Typer) -> None:
     app.command()(stage_engine)
     app.command()(refold)
+    app.command()(asyncapi)
     app.add_typer(dead_letters, name="dead-letters")
 
 
@@ -22,6 +23,13 @@ def stage_engine() -> None:
     from stage_engine.settings import EngineSettings
 
     run_main(EngineSettings, main, service="stage-engine")
+
+
+def asyncapi() -> None:
+    """Print what the stage engine publishes, as AsyncAPI 3: stagepost asyncapi > docs/asyncapi.yaml."""
+    from stage_engine.asyncapi import as_yaml
+
+    typer.echo(as_yaml(), nl=False)
 
 
 @dead_letters.command("list")
