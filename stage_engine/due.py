@@ -30,11 +30,11 @@ class Due:
 
 def next_due(model: Model, instances: Iterable[Instance], facts: FactState) -> Due | None:
     """The earliest; of one time the first track's, then in the order in which the instances began."""
-    order = {track.name: position for position, track in enumerate(model.tracks)}
     found = [due for instance in instances if (due := _of_instance(model, instance, facts))]
-    return min(
-        found, key=lambda due: (due.at, order[due.instance.track], due.instance.opened, due.instance.slot), default=None
-    )
+    if len(found) <= 1:
+        return found[0] if found else None
+    order = {track.name: position for position, track in enumerate(model.tracks)}
+    return min(found, key=lambda due: (due.at, order[due.instance.track], due.instance.opened, due.instance.slot))
 
 
 def _of_instance(model: Model, instance: Instance, facts: FactState) -> Due | None:

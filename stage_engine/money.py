@@ -2,16 +2,24 @@
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 LIMIT = Decimal("1e15")
 """No shop sells for more; beyond it is a fault of a client, and sums must stay exact."""
+LONGEST = 24
+"""Characters of an amount that is worth remembering; a client may write any number of them."""
 
 
 def amount(value: Any) -> Decimal | None:  # noqa: ANN401  any JSON
     """Exact, to four places; None for what is no finite amount. A float stands for the digits that it prints."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
         return None
+    plain = isinstance(value, (int, float)) or (isinstance(value, str) and len(value) <= LONGEST)
+    return _remembered(value) if plain else _exact(value)
+
+
+def _exact(value: float | str | Decimal) -> Decimal | None:
     try:
         found = Decimal(str(value).strip())
     except InvalidOperation:
@@ -19,6 +27,10 @@ def amount(value: Any) -> Decimal | None:  # noqa: ANN401  any JSON
     if not found.is_finite() or found.copy_abs() > LIMIT:  # `abs` would overflow at 1e999999999
         return None
     return found.quantize(Decimal("0.0001")).normalize() + 0
+
+
+_remembered = lru_cache(maxsize=8_192, typed=True)(_exact)
+"""A shop has few prices and quantities, and its orders name them line by line."""
 
 
 def first_amount(properties: Mapping[str, Any], *names: str) -> Decimal | None:

@@ -1,6 +1,7 @@
 """A customer's state: what the fold has made of their events so far, as it is stored."""
 
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID, uuid5
 
 import msgspec
@@ -39,7 +40,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def id(self) -> UUID:
         """A fact's name: the same whoever the customer turns out to be."""
-        return uuid5(INSTANCE_SPACE, "\x00".join((self.track, self.key, self.run, str(self.first_identity))))
+        return _instance_id(self.track, self.key, self.run, self.first_identity)
 
     @property
     def shown_key(self) -> str:
@@ -51,6 +52,12 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 Slot = tuple[str, str, int]
+
+
+@lru_cache(maxsize=4_096)
+def _instance_id(track: str, key: str, run: str, first_identity: UUID) -> UUID:
+    """Asked for several times a move and a row, mostly of one customer's few: worked out once."""
+    return uuid5(INSTANCE_SPACE, "\x00".join((track, key, run, str(first_identity))))
 
 
 class Left(msgspec.Struct, frozen=True, array_like=True):
