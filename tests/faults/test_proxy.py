@@ -138,3 +138,14 @@ async def test_a_cut_ends_what_is_open_and_refusing_takes_nothing_new(echo: Echo
     echo.proxy.cut()
     assert await talk.say(b"two") is None
     assert await (await echo.connect()).say(b"three") is None
+
+
+async def test_a_trap_is_done_with_also_when_the_server_hangs_up_while_it_acts(echo: Echo) -> None:
+    async def hang_up() -> None:
+        echo.proxy.cut()
+        await asyncio.Event().wait()
+
+    trap = echo.proxy.set(Trap(words=b"COMMIT", act=hang_up, deliver=True))
+    assert await (await echo.connect()).say(b"COMMIT") is None
+    async with asyncio.timeout(10):
+        await trap.sprung.wait()

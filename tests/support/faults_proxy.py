@@ -46,8 +46,10 @@ class Trap:
 
     async def spring(self) -> None:
         self.caught.set()
-        await self.act()
-        self.sprung.set()
+        try:
+            await self.act()
+        finally:  # also when the server has hung up meanwhile
+            self.sprung.set()
 
 
 @dataclass(frozen=True, slots=True)
