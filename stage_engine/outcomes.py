@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -85,8 +86,13 @@ def _stands_anew(outcome: Settled) -> list[Instance]:
     return [
         instance
         for id_, instance in _by_id(outcome.folded).items()
-        if id_ not in before or (before[id_].stage, before[id_].since) != (instance.stage, instance.since)
+        if id_ not in before or _shown(before[id_]) != _shown(instance)
     ]
+
+
+def _shown(instance: Instance) -> tuple[str, str, datetime]:
+    """What the table of instances says of it. A late event may put a run before it, which makes `c1#2` of `c1`."""
+    return instance.shown_key, instance.stage, instance.since
 
 
 def _announced(outcome: Outcome) -> list[Announcement]:

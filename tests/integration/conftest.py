@@ -163,6 +163,15 @@ def real_shops(start_stack: StartStack) -> Iterator[RunningStack]:
 
 
 @pytest.fixture(scope="session")
+def postgres(start_stack: StartStack) -> Iterator[str]:
+    """The DSN of a Postgres for the tests that need no more: each file makes a database of its own in it."""
+    stack = start_stack("--only", "postgres", "--free-ports")
+    stack.wait()
+    yield stack.endpoints["postgres"]
+    stack.stop()
+
+
+@pytest.fixture(scope="session")
 def stack(running_stack: RunningStack) -> dict[str, str]:
     """The endpoints of the whole stack."""
     return running_stack.endpoints

@@ -10,24 +10,28 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID, uuid4
 
 import msgspec
 import sqlalchemy as sa
+from aiokafka import TopicPartition
 from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from migrations.migrate import upgrade
 from services.contracts.changes import STRUCT_OF, ChangeType, CustomerChange, Transition
-from services.contracts.events import Event, SaidBy
+from services.contracts.events import Event, SaidBy, encode_event
 from services.contracts.identity import Who
 from services.contracts.storefront import Sender, Storefront
+from services.kafka import Stretch
+from services.offsets import Offsets
 from services.postgres import create_engine, transaction
 from services.settings import PostgresSettings
 from stage_engine import store, tables
 from stage_engine.apply import take_in
 from stage_engine.arrivals import Arrival, Place, arrival
+from stage_engine.consumer import Consumer
 from stage_engine.folding import Rules
 from stage_engine.model.model import Model
 from stage_engine.orders import Order
@@ -56,6 +60,16 @@ async def scratch_database(dsn: str, name: str = "") -> AsyncIterator[AsyncEngin
     await upgrade(engine)
     yield engine
     await engine.dispose()
+
+
+class Read(NamedTuple):
+    """What the engine looks at of Kafka's record."""
+
+    topic: str
+    partition: int
+    offset: int
+    value: bytes
+    timestamp: int
 
 
 @dataclass(slots=True)
@@ -135,6 +149,22 @@ class World:
                 also_lock |= grew.customers
             else:
                 return
+
+    def consumer(self) -> Consumer:
+        """An engine of its own that is handed what it reads (`stretch`): it has no Kafka."""
+        no_feed: Any = None
+        return Consumer(
+            self.engine, no_feed, Offsets(self.engine, tables.offsets), self.rules, {self.storefront: self.namespace}
+        )
+
+    def stretch(self, partition: int, start: int, arrivals: Sequence[Arrival]) -> Stretch:
+        """As read of a topic that is the storefront's own."""
+        place = TopicPartition(self.storefront, partition)
+        records = tuple(
+            Read(self.storefront, partition, start + n, encode_event(a.entry.event), int(START.timestamp() * 1000))
+            for n, a in enumerate(arrivals)
+        )
+        return Stretch(place, start, start + len(records), records)
 
     async def know(self, until: datetime | float) -> None:
         """Raises the watermark, wakes everyone for whom a time has come, and lets the refolder finish."""

@@ -1,6 +1,6 @@
 """A subscriber as simple as the contract allows: it believes what stands on the streams and knows nothing else."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import assert_never
@@ -16,8 +16,19 @@ from services.contracts.changes import (
     Transition,
 )
 
+
+def key_of(shown: str) -> str:
+    """Without the number of the run: a late event may put a run before it, and that moves nobody."""
+    return shown.partition("#")[0]
+
+
 Row = tuple[str, str, str, datetime]
 """An instance's track, key and stage, and since when it stands there."""
+
+
+def unnumbered(instances: Mapping[UUID, Row]) -> dict[UUID, Row]:
+    """The engine's table as a subscriber can hold it."""
+    return {id_: (track, key_of(key), stage, since) for id_, (track, key, stage, since) in instances.items()}
 
 
 @dataclass(slots=True)
@@ -37,7 +48,7 @@ class Held:
         if change.stage is None or change.since is None:
             self.instances.pop(transition.instance, None)
         else:
-            self.instances[transition.instance] = (transition.track, transition.key, change.stage, change.since)
+            self.instances[transition.instance] = (transition.track, key_of(transition.key), change.stage, change.since)
 
 
 @dataclass(slots=True)
@@ -64,7 +75,9 @@ class Subscriber:
             case CustomerTable():
                 self.numbers.append(change.number)
                 held.profile, held.part_of = change.profile, change.part_of
-                held.instances = {row.instance: (row.track, row.key, row.stage, row.since) for row in change.table}
+                held.instances = {
+                    row.instance: (row.track, key_of(row.key), row.stage, row.since) for row in change.table
+                }
                 held.moves = {move.id: move for row in change.table for move in row.moves}
                 assert change.part_of is None or not change.table, "who is part of another has nothing of its own"
             case _:
