@@ -273,6 +273,14 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no 
         async with self._seeking:
             await self._seek(self.assigned)
 
+    async def astray(self) -> bool:
+        """Whether the stored offsets are others than we read from: somebody set them back, for all to be read again.
+
+        To be asked between batches, when all that was read is stored.
+        """
+        stored = await self._load(self.assigned)
+        return any(stored.get(partition, at) != at for partition, at in self._positions.items())
+
     async def ends(self, topic: str) -> dict[TopicPartition, int]:
         """The ends of all the topic's partitions, whoever reads them, asked of the brokers now.
 

@@ -26,6 +26,8 @@ from stage_engine.pointers import Grew, Namespaces
 log = structlog.get_logger()
 
 POLL = timedelta(milliseconds=200)
+LOOKS_ROUND_EVERY = 10
+"""Polls without anything new: two seconds."""
 BEGIN_AGAIN = frozenset({"40P01", "40001"})
 """Postgres' deadlock and serialization failures: the transaction did not happen and may simply be tried again."""
 
@@ -40,6 +42,8 @@ class Consumer:
     rules: Rules
     namespaces: Namespaces
     _must_rewind: bool = False
+    _idle: int = 0
+    """Polls since something came."""
 
     async def step(self) -> bool:
         """True when Kafka and Postgres could be asked. Raises what a person must see to (OffsetLost)."""
@@ -49,7 +53,9 @@ class Consumer:
                 self._must_rewind = False
             stretches = await self.feed.next(POLL)
             if not stretches:
+                await self._look_round()
                 return True  # `next` has waited already
+            self._idle = 0
             with BATCH_SECONDS.time():
                 await self.take(stretches)
         except Fenced as fenced:
@@ -63,6 +69,13 @@ class Consumer:
             return False
         await self.feed.report(stretches)
         return True
+
+    async def _look_round(self) -> None:
+        """Who sets a stored offset back wants it read again, also where nothing new comes that would be fenced."""
+        self._idle += 1
+        if self._idle % LOOKS_ROUND_EVERY == 0 and await self.feed.astray():
+            log.info("the stored offsets are others than those read from; reading from them")
+            self._must_rewind = True
 
     async def take(self, stretches: Sequence[Stretch]) -> None:
         """One batch in one transaction, begun again as often as Postgres or `pointers.Grew` want it."""
