@@ -1,6 +1,7 @@
 """Folding customers that the caller has locked: onward from their state, or again from a checkpoint that holds."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -46,7 +47,19 @@ async def fold_onward(
     entries = {c.id: stored.get(c.id, []) if c.id in waiting else came.get(c.id, ()) for c in customers}
     orders = await orders_named(connection, entries, {c.id: c.state.position for c in customers})
     FOLDS.labels("onward").inc(len(customers))
-    return [_onward(c, folded_by(c, c.state, entries[c.id], rules, until, orders.get(c.id, {}))) for c in customers]
+    outcomes = []
+    async for customer in _in_turn(customers):
+        state, known = customer.state, orders.get(customer.id, {})
+        outcomes.append(_onward(customer, folded_by(customer, state, entries[customer.id], rules, until, known)))
+    return outcomes
+
+
+async def _in_turn(customers: Sequence[Customer]) -> AsyncIterator[Customer]:
+    """Lets the loop turn now and then: a long batch must not keep Kafka waiting for a sign of life."""
+    for number, customer in enumerate(customers):
+        if number % 20 == 0:
+            await asyncio.sleep(0)
+        yield customer
 
 
 def _onward(customer: Customer, folded: Folded | None) -> Outcome:
@@ -85,10 +98,10 @@ async def fold_again(
         }
         for c in customers
     }
-    results = {
-        c.id: folded_by(c, starts.get(c.id, EMPTY), entries.get(c.id, ()), rules, until, orders.get(c.id, {}))
-        for c in customers
-    }
+    results: dict[UUID, Folded | None] = {}
+    async for customer in _in_turn(customers):
+        start, known_orders = starts.get(customer.id, EMPTY), orders.get(customer.id, {})
+        results[customer.id] = folded_by(customer, start, entries.get(customer.id, ()), rules, until, known_orders)
     FOLDS.labels("again").inc(len(customers))
     await book_store.forget_after(connection, after)
     known = {id_ for stood in since.values() for id_ in stood}
