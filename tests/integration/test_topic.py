@@ -116,11 +116,17 @@ class GatedSender(Sender):
         super().__init__(kafka, client_id="gated")
         self.reached = asyncio.Event()
         self.gate = asyncio.Event()
+        self.closed = asyncio.Event()
+        self.close_after = -1
 
     async def send(self, records: Sequence[Record], **how: Any) -> None:  # noqa: ANN401  as its parent's
         self.reached.set()
         await self.gate.wait()
         await super().send(records, **how)
+        self.close_after -= 1
+        if self.close_after == 0:
+            self.gate.clear()
+            self.closed.set()
 
 
 async def test_a_change_stands_on_both_topics_and_is_published_once(world: World) -> None:
@@ -135,6 +141,22 @@ async def test_a_change_stands_on_both_topics_and_is_published_once(world: World
     (first, *_) = await world.records(STAGE_CHANGES, ann)
     assert snapshot.partition == first.partition
     assert (dict(first.headers)["ce_streamepoch"], epoch_of(snapshot.headers)) == (b"1", 1)
+
+
+async def test_a_snapshot_is_acknowledged_before_the_changes_it_reflects_are_sent(world: World) -> None:
+    """Who notes where the changes end and then reads all snapshots must not miss what is between the two."""
+    ann = uuid4()
+    await world.change(ann)
+    gated = GatedSender(world.kafka)
+    gated.gate.set()
+    gated.close_after = 1
+    step = asyncio.create_task(world.publisher(gated).step())
+    await asyncio.wait_for(gated.closed.wait(), 30)
+    assert (await world.standings(ann), await world.sequences(ann)) == ([1], [])
+    gated.gate.set()
+    assert await step
+    await gated.stop()
+    assert await world.sequences(ann) == [1]
 
 
 async def test_a_snapshot_that_is_ahead_is_not_written_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,7 +237,7 @@ async def test_a_stopped_publishers_old_snapshot_is_put_right(world: World) -> N
     gated = GatedSender(world.kafka)
     stopped, other = world.publisher(gated), world.publisher()
     step = asyncio.create_task(stopped.step())
-    await gated.reached.wait()
+    await asyncio.wait_for(gated.reached.wait(), 30)
     await lose_locks(world.engine, range(SLICES))
     await world.change(ann)
     assert await other.step()
