@@ -87,8 +87,7 @@ async def _changed(
             since(customer, state.position or THE_BEGINNING)
         elif customers[customer].refold_from is not None:
             since(customer, first)
-    keys = [entry.key for entries in came.values() for entry in entries]
-    for customer, at in (await event_store.copies(connection, came, keys)).items():
+    for customer, at in (await event_store.copies(connection, came)).items():
         since(customer, Position.due(at))
     return changed
 

@@ -15,7 +15,7 @@ from services.contracts.events import Event, SaidBy, rank_of
 from services.contracts.identity import Identity, IdentityKind, Who
 from services.postgres import among, columns_of, rows, upsert
 from stage_engine import tables
-from stage_engine.history import Entry, Position
+from stage_engine.history import THE_BEGINNING, Entry, Position
 
 _E = tables.events.c
 _I = tables.identities.c
@@ -116,10 +116,10 @@ async def histories(
     From None on it is all of them, copies included: then the fold sees which came first.
     """
     given, asked = _asked(after)
-    statement = sa.select(*_E, given.c.customer_id, _I.kind, _I.value).select_from(_of_customers(given))
-    statement = statement.where(_after(given))
+    later, source = _later(given, *_E)
+    statement = sa.select(*later.c, given.c.customer_id, _I.kind, _I.value).select_from(source)
     if until is not None:
-        statement = statement.where(_E.occurred_at <= until)
+        statement = statement.where(later.c.occurred_at <= until)
     found: dict[UUID, list[Entry]] = defaultdict(list)
     for row in await connection.execute(statement, asked):
         found[row.customer_id].append(_entry(row))
@@ -131,10 +131,10 @@ async def counts(connection: AsyncConnection, after: Mapping[UUID, Position | No
     if not after:
         return {}
     given, asked = _asked(after)
+    later, source = _later(given, _E.event_key)
     statement = (
-        sa.select(given.c.customer_id, sa.func.count())
-        .select_from(_of_customers(given))
-        .where(_after(given))
+        sa.select(given.c.customer_id, sa.func.count(later.c.event_key))
+        .select_from(source)
         .group_by(given.c.customer_id)
     )
     return {customer: count for customer, count in await connection.execute(statement, asked)}  # noqa: C416  rows are no pairs to mypy
@@ -175,13 +175,9 @@ async def _without_later_copies(
     looked_at = set(several.scalars())
     if not looked_at:
         return dict(found)
+    given, asked_for = _held({id_: [entry.key for entry in found[id_]] for id_ in looked_at})
     stored = await connection.execute(
-        sa.select(_I.customer_id, _E.event_key, _E.received_at, _E.body)
-        .join(tables.events, _E.identity_id == _I.id)
-        .where(
-            among(_I.customer_id, looked_at),
-            among(_E.event_key, {entry.key for customer in looked_at for entry in found[customer]}),
-        )
+        sa.select(given.c.customer_id, _E.event_key, _E.received_at, _E.body).select_from(_copies_of(given)), asked_for
     )
     first: dict[Place, tuple[datetime, bytes]] = {}
     for customer, key, received_at, body in stored:
@@ -193,16 +189,15 @@ async def _without_later_copies(
     }
 
 
-async def copies(
-    connection: AsyncConnection, customers: Collection[UUID], event_keys: Collection[UUID]
-) -> dict[UUID, datetime]:
-    """Customers that hold one of the events under more than one identity: since when, in event time."""
+async def copies(connection: AsyncConnection, came: Mapping[UUID, Iterable[Entry]]) -> dict[UUID, datetime]:
+    """Customers that hold one of these events under more than one identity: since when, in event time."""
+    given, asked = _held({customer: {entry.key for entry in entries} for customer, entries in came.items()})
     found = await connection.execute(
-        sa.select(_I.customer_id, sa.func.min(_E.occurred_at))
-        .join(tables.events, _E.identity_id == _I.id)
-        .where(among(_I.customer_id, customers), among(_E.event_key, event_keys))
-        .group_by(_I.customer_id, _E.event_key)
-        .having(sa.func.count() > 1)
+        sa.select(given.c.customer_id, sa.func.min(_E.occurred_at))
+        .select_from(_copies_of(given))
+        .group_by(given.c.customer_id, given.c.event_key)
+        .having(sa.func.count() > 1),
+        asked,
     )
     earliest: dict[UUID, datetime] = {}
     for customer, at in found:
@@ -225,18 +220,39 @@ async def beginnings(connection: AsyncConnection, identities: Collection[UUID]) 
 def _asked(after: Mapping[UUID, Position | None]) -> tuple[sa.TableValuedAlias, dict[str, Any]]:
     """The customers with their positions as a relation, and its parameters."""
     columns = (_I.customer_id, _E.occurred_at, _E.rank, _E.event_id)
-    values = [(customer, *(position or (None, None, None))) for customer, position in after.items()]
+    values = [(customer, *(position or THE_BEGINNING)) for customer, position in after.items()]
     return rows("asked", columns), columns_of("asked", columns, values)
 
 
-def _of_customers(given: sa.TableValuedAlias) -> sa.Join:
+def _held(keys: Mapping[UUID, Collection[UUID]]) -> tuple[sa.TableValuedAlias, dict[str, Any]]:
+    """Customers with keys of events as a relation, and its parameters."""
+    columns = (_I.customer_id, _E.event_key)
+    values = [(customer, key) for customer, of_customer in keys.items() for key in of_customer]
+    return rows("held", columns), columns_of("held", columns, values)
+
+
+def _copies_of(given: sa.TableValuedAlias) -> sa.Join:
+    """Every copy, found by its primary key under each of the customer's identities."""
     identities = sa.join(given, tables.identities, _I.customer_id == given.c.customer_id)
-    return sa.join(identities, tables.events, _E.identity_id == _I.id)
+    here = sa.and_(_E.identity_id == _I.id, _E.event_key == given.c.event_key)
+    return sa.join(identities, tables.events, here)
 
 
-def _after(given: sa.TableValuedAlias) -> sa.ColumnElement[bool]:
+def _later(given: sa.TableValuedAlias, *columns: sa.ColumnElement[Any]) -> tuple[sa.FromClause, sa.Join]:
+    """Columns of the events after the position, for each of the customers' identities, and what to select them from.
+
+    `OFFSET 0` keeps the planner from taking it apart: it then enters the index in order at the position, where else it
+    reads all of the identity's events and compares each.
+    """
     position = sa.tuple_(given.c.occurred_at, given.c.rank, given.c.event_id.collate("C"))
-    return given.c.occurred_at.is_(None) | (sa.tuple_(_E.occurred_at, _E.rank, _E.event_id) > position)
+    later = (
+        sa.select(*columns)
+        .where(_E.identity_id == _I.id, sa.tuple_(_E.occurred_at, _E.rank, _E.event_id) > position)
+        .offset(0)
+        .lateral("later")
+    )
+    identities = sa.join(given, tables.identities, _I.customer_id == given.c.customer_id)
+    return later, sa.join(identities, later, sa.true())
 
 
 def _entry(row: Any) -> Entry:  # noqa: ANN401  SQLAlchemy's row

@@ -171,7 +171,10 @@ async def _repoint(connection: AsyncConnection, weak: Collection[UUID]) -> froze
         return frozenset()
     leading = _leading_to(weak)
     locked = await connection.execute(
-        sa.select(*_NODE).where(_I.id.in_(sa.select(leading.c.id))).order_by(_I.id).with_for_update()
+        sa.select(*_NODE)
+        .where(_I.id == sa.any_(sa.func.array(sa.select(leading.c.id).scalar_subquery())))
+        .order_by(_I.id)
+        .with_for_update()
     )
     nodes = {row.id: _node(row) for row in locked}
     links = await _strongest_links(connection, {id_: nodes[id_].identity for id_ in weak})
@@ -258,7 +261,9 @@ async def _around(connection: AsyncConnection, turned: Collection[UUID]) -> dict
     forth = sa.select(_I.id, _I.points_to).where(among(_I.id, turned)).cte("forth", recursive=True)
     forth = forth.union(sa.select(_I.id, _I.points_to).join(forth, _I.id == forth.c.points_to))
     around = sa.union(sa.select(back.c.id), sa.select(forth.c.id)).subquery()
-    found = await connection.execute(sa.select(*_NODE).join(around, _I.id == around.c.id))
+    # By an array, so that the planner can't take the few for a part of the table that is worth a scan of all of it.
+    few = sa.select(*_NODE).where(_I.id == sa.any_(sa.func.array(sa.select(around.c.id).scalar_subquery())))
+    found = await connection.execute(few)
     return {row.id: _node(row) for row in found}
 
 
