@@ -4,6 +4,7 @@ from itertools import permutations
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from notifier.holdings import Customer, Instance, apply
 from services.contracts.changes import CustomerChange, CustomerTable, InstanceRow, Profile, Transition
@@ -63,3 +64,16 @@ def test_what_was_retracted_everywhere_may_come_back_with_whoever_took_part_in_t
     back = apply(changed(4, NOW, customer="account"), account, {uid("life"): gone.instances[0]})
     assert back is not None
     assert [(i.customer_id, i.stage) for i in back.instances] == [(uid("account"), "purchase")]
+
+
+def test_a_move_that_comes_late_leaves_its_instance_where_the_change_says_that_it_stands() -> None:
+    """Shops' clocks have whole seconds: by its time alone the late move could as well be the last."""
+    now = transition("interest", cause="view", instance="life", track="lifecycle")
+    late = transition("awareness", cause="earlier", instance="life", track="lifecycle")
+    ada = Customer(id=uid("ada"), storefront="main-shop")
+    applied = apply(changed(1, now), ada, {})
+    assert applied is not None
+    change = replace(changed(2, late), stage="interest", since=now.at)
+    applied = apply(change, applied.customer, {uid("life"): applied.instances[0]})
+    assert applied is not None
+    assert [instance.stage for instance in applied.instances] == ["interest"]
