@@ -4,7 +4,7 @@ What no longer holds is retracted, what is new is announced, and what a join or 
 to another is announced to nobody: it stands in the table that both streams get.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from uuid import UUID
@@ -139,13 +139,20 @@ def table(state: State, transitions: Sequence[Transition]) -> list[InstanceRow]:
 
 
 def corrections(
-    moves: Sequence[Move], stored: Mapping[UUID, Transition], *, known: Collection[UUID], still: Collection[UUID]
+    moves: Sequence[Move],
+    stored: Mapping[UUID, Transition],
+    *,
+    known: Iterable[Transition],
+    still: Iterable[Transition],
 ) -> tuple[list[Move], list[Transition]]:
-    """New and gone after a re-fold from the beginning.
+    """New and gone after a re-fold.
 
-    `stored` are this customer's transitions as announced; `known` those of every customer that the re-fold touched, and
-    `still` those that hold after it, wherever they now are.
+    `stored` are this customer's transitions as announced; `known` those of every customer that the re-fold touched,
+    and `still` those that hold after it, wherever they now are. One that holds at another time (an earlier copy of its
+    cause came to light) is gone and new.
     """
-    new = [move for move in moves if move.transition.id not in known]
-    gone = [transition for transition_id, transition in stored.items() if transition_id not in still]
+    announced = {(transition.id, transition.at) for transition in known}
+    holds = {(transition.id, transition.at) for transition in still}
+    new = [move for move in moves if (move.transition.id, move.transition.at) not in announced]
+    gone = [transition for transition in stored.values() if (transition.id, transition.at) not in holds]
     return new, gone

@@ -104,8 +104,8 @@ async def fold_again(
         results[customer.id] = folded_by(customer, start, entries.get(customer.id, ()), rules, until, known_orders)
     FOLDS.labels("again").inc(len(customers))
     await book_store.forget_after(connection, after)
-    known = {id_ for stood in since.values() for id_ in stood}
-    still = {move.transition.id for folded in results.values() if folded is not None for move in folded.moves}
+    known = [transition for stood in since.values() for transition in stood.values()]
+    still = [move.transition for folded in results.values() if folded is not None for move in folded.moves]
     outcomes: list[Outcome] = []
     for customer in customers:
         folded = results[customer.id]

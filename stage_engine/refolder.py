@@ -182,7 +182,8 @@ class Refolder:
         stood = (await store.standing_transitions(connection, {customer.id: needed})).get(customer.id, {})
         since = {id_: s.transition for id_, s in stood.items() if s.number >= start.moves}
         await book_store.forget_after(connection, {customer.id: start.position})
-        new, gone = corrections(folded.moves, since, known=since, still={move.transition.id for move in folded.moves})
+        still = [move.transition for move in folded.moves]
+        new, gone = corrections(folded.moves, since, known=since.values(), still=still)
         return Settled(
             customer=customer,
             folded=folded,
