@@ -10,8 +10,6 @@ from sqlalchemy.dialects.postgresql import JSONB, UUID
 from services.offsets import offsets_table
 
 SCHEMA = "engine"
-EVENT_PARTITIONS = 8
-"""Hash partitions of the history, by identity: enough to vacuum and to spread, few enough to plan quickly."""
 
 metadata = sa.MetaData(schema=SCHEMA)
 Uuid = UUID(as_uuid=True)

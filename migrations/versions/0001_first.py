@@ -9,7 +9,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-EVENT_PARTITIONS = 8
+EVENT_PARTITIONS = 8  # of the history, by identity: enough to vacuum and to spread, few enough to plan quickly
 SCHEMAS = ("engine", "notifier", "reporting")
 
 VIEWS = {

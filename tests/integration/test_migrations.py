@@ -1,8 +1,7 @@
 """The migrations come to the tables that the services declare, and services refuse what is not migrated."""
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, TypeAlias
+from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
@@ -18,29 +17,17 @@ from services.errors import NotMigrated
 from services.postgres import SCHEMA_REVISION, check_migrated, create_engine
 from services.settings import PostgresSettings
 
-Stack: TypeAlias = Any
-"""The RunningStack of conftest.py, which test files can't import."""
-
-
-@pytest.fixture(scope="module")
-def server(start_stack: Callable[..., Stack]) -> Iterator[Stack]:
-    stack = start_stack("--only", "postgres", "--free-ports")
-    stack.wait()
-    yield stack
-    stack.stop()
-
 
 @pytest.fixture
-async def empty(server: Stack) -> AsyncIterator[AsyncEngine]:
+async def empty(postgres: str) -> AsyncIterator[AsyncEngine]:
     """A database of the test's own, with nothing in it."""
     name = f"test_{uuid4().hex[:8]}"
-    dsn = server.endpoints["postgres"]
-    admin = create_engine(PostgresSettings(dsn=dsn), application="test")
+    admin = create_engine(PostgresSettings(dsn=postgres), application="test")
     async with admin.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
         await connection.execute(sa.text(f"CREATE DATABASE {name}"))
     await admin.dispose()
-    engine = create_engine(PostgresSettings(dsn=re.sub(r"/\w+$", f"/{name}", dsn)), application="test")
+    engine = create_engine(PostgresSettings(dsn=re.sub(r"/\w+$", f"/{name}", postgres)), application="test")
     yield engine
     await engine.dispose()
 

@@ -1,49 +1,25 @@
 """The background refolder: a history too long for a batch ends as the pure fold has it, and is on hold until then."""
 
-import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from typing import Any, TypeAlias
-from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
 from bot import STOREFRONT, Ground, bots_events, happened
+from engine_world import scratch_database
 
-from migrations.migrate import upgrade
-from services.postgres import create_engine
-from services.settings import PostgresSettings
 from stage_engine import event_store, store, tables
 from stage_engine.fold import Folded, fold
 from stage_engine.outcomes import REFOLDING
 from stage_engine.refolder import Refolder
 from stage_engine.store import Customer
 
-Stack: TypeAlias = Any
-"""The RunningStack of conftest.py, which test files can't import."""
-
-
-@pytest.fixture(scope="module")
-def server(start_stack: Callable[..., Stack]) -> Iterator[Stack]:
-    stack = start_stack("--only", "postgres", "--free-ports")
-    stack.wait()
-    yield stack
-    stack.stop()
-
 
 @pytest.fixture
-async def ground(server: Stack) -> AsyncIterator[Ground]:
+async def ground(postgres: str) -> AsyncIterator[Ground]:
     """A migrated database of the test's own."""
-    name, dsn = f"test_{uuid4().hex[:8]}", server.endpoints["postgres"]
-    admin = create_engine(PostgresSettings(dsn=dsn), application="test")
-    async with admin.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    await admin.dispose()
-    engine = create_engine(PostgresSettings(dsn=re.sub(r"/\w+$", f"/{name}", dsn)), application="test")
-    await upgrade(engine)
-    yield await Ground.of(engine)
-    await engine.dispose()
+    async with scratch_database(postgres) as engine:
+        yield await Ground.of(engine)
 
 
 async def pure(ground: Ground, customer: Customer) -> Folded:
