@@ -1,6 +1,7 @@
 """`followups.yaml`, as marketers write it, with the place of every fault."""
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Literal
 
@@ -8,6 +9,7 @@ import msgspec
 
 from notifier.followups import ONCE_PER_INSTANCE, Entered, FollowUp, FollowUps, Left, OncePer, Purpose
 from services.durations import parse_duration
+from services.errors import ShopError
 from services.shop import YamlFile
 
 
@@ -33,58 +35,88 @@ class _Written(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def read_follow_ups(source: YamlFile) -> FollowUps:
-    """Raises ShopError, with the place and the fix, for what can't be meant."""
-    return {str(name): _read(source, str(name)) for name in source.mapping()} if source.data else {}
+    """Raises ShopError for what can't be meant, one line a fault, each with the place and the fix."""
+    found, faults = what_reads(source)
+    if faults:
+        raise ShopError("\n".join(map(str, faults)))
+    return found
 
 
-def _read(source: YamlFile, name: str) -> FollowUp:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", name):
-        raise source.fault([name], f"`{name}` can't name a follow-up; use a-z, 0-9 and -, as in `abandoned-cart`")
-    written = source.read([name], _Written)
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", written.template):
-        raise source.fault(
-            [name, "template"], f"`{written.template}` is no template's name; write it without folder and ending"
-        )
-    if written.resend_unknown and written.purpose == "marketing":
-        raise source.fault(
-            [name, "resend_unknown"], "marketing is never sent twice; leave `resend_unknown` to transactional mail"
-        )
-    wait, max_age = _duration(source, name, "wait", written.wait), _duration(source, name, "max_age", written.max_age)
-    if max_age <= wait:
-        raise source.fault([name, "max_age"], "would be over before `wait` is; give `max_age` a longer time")
-    once_per = written.once_per or ("instance" if written.when.track in ONCE_PER_INSTANCE else "cause")
-    return FollowUp(
-        name=name,
-        track=written.when.track,
-        entered=written.when.entered,
-        until=_until(source, name, written),
-        purpose=Purpose(written.purpose),
-        template=written.template,
-        wait=wait,
-        max_age=max_age,
-        once_per=OncePer(once_per),
-        resend_unknown=written.resend_unknown,
-    )
+def what_reads(source: YamlFile) -> tuple[FollowUps, list[ShopError]]:
+    """What can be read, whatever else is wrong, and what is; raises ShopError for what is no mapping."""
+    if not source.data:
+        return {}, []
+    readers = {str(name): _Reader(source, str(name)) for name in source.mapping()}
+    found = {name: reader.follow_up() for name, reader in readers.items()}
+    faults = [fault for reader in readers.values() for fault in reader.faults]
+    return {name: follow_up for name, follow_up in found.items() if follow_up is not None}, faults
 
 
-def _until(source: YamlFile, name: str, written: _Written) -> Left | Entered | None:
-    until = written.until
-    if until is None:
-        return None
-    if until.left is not None and until.entered is None:
-        if until.left != written.when.entered:
-            raise source.fault(
-                [name, "until", "left"],
-                f"only leaving the stage it starts at can end it; write `{written.when.entered}` here",
+class _Reader:
+    """Reads one follow-up to its end, whatever is wrong on the way."""
+
+    def __init__(self, source: YamlFile, name: str) -> None:
+        self._source = source
+        self._name = name
+        self.faults: list[ShopError] = []
+
+    def follow_up(self) -> FollowUp | None:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", self._name):
+            self._fault([], f"`{self._name}` can't name a follow-up; use a-z, 0-9 and -, as in `abandoned-cart`")
+        fitted = self._source.fitting([self._name], _Written)
+        for slip in fitted.slips:
+            self._fault(slip.where, slip.message)
+        return self._made(fitted.value) if fitted.value is not None else None
+
+    def _made(self, written: _Written) -> FollowUp | None:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", written.template):
+            self._fault(["template"], f"`{written.template}` is no template's name; write it without folder and ending")
+        if written.resend_unknown and written.purpose == "marketing":
+            self._fault(
+                ["resend_unknown"], "marketing is never sent twice; leave `resend_unknown` to transactional mail"
             )
-        return Left(stage=until.left)
-    if until.entered and until.left is None:
-        return Entered(stages=frozenset(until.entered))
-    raise source.fault([name, "until"], "write either `left: stage` or `entered: [stage, …]`")
+        wait, max_age = self._duration("wait", written.wait), self._duration("max_age", written.max_age)
+        until = self._until(written)
+        if wait is None or max_age is None:
+            return None
+        if max_age <= wait:
+            self._fault(["max_age"], "would be over before `wait` is; give `max_age` a longer time")
+        once_per = written.once_per or ("instance" if written.when.track in ONCE_PER_INSTANCE else "cause")
+        return FollowUp(
+            name=self._name,
+            track=written.when.track,
+            entered=written.when.entered,
+            until=until,
+            purpose=Purpose(written.purpose),
+            template=written.template,
+            wait=wait,
+            max_age=max_age,
+            once_per=OncePer(once_per),
+            resend_unknown=written.resend_unknown,
+        )
 
+    def _until(self, written: _Written) -> Left | Entered | None:
+        until = written.until
+        if until is None:
+            return None
+        if until.left is not None and until.entered is None:
+            if until.left != written.when.entered:
+                self._fault(
+                    ["until", "left"],
+                    f"only leaving the stage it starts at can end it; write `{written.when.entered}` here",
+                )
+            return Left(stage=until.left)
+        if until.entered and until.left is None:
+            return Entered(stages=frozenset(until.entered))
+        self._fault(["until"], "what ends it is not said; write either `left: stage` or `entered: [stage, …]`")
+        return None
 
-def _duration(source: YamlFile, name: str, key: str, text: str) -> timedelta:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise source.fault([name, key], str(error)) from None
+    def _duration(self, key: str, text: str) -> timedelta | None:
+        try:
+            return parse_duration(text)
+        except ValueError as error:
+            self._fault([key], str(error))
+            return None
+
+    def _fault(self, where: Sequence[str | int], message: str) -> None:
+        self.faults.append(self._source.fault([self._name, *where], message))

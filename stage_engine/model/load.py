@@ -1,6 +1,7 @@
 """`lifecycle.yaml` → Model: what it extends is laid under it, every name is checked, every condition compiled."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,6 +11,7 @@ from services.conditions import Condition, ConditionError, Names, compile_condit
 from services.contracts.events import Name
 from services.durations import parse_duration
 from services.errors import ShopError
+from services.shapes import Slip, Steps
 from services.shop import YamlFile
 from stage_engine.model.model import EventRule, Fact, FactKind, Model, Per, TimedRule, Track
 from stage_engine.model.schema import FactWritten, ModelWritten, RuleWritten, StageWritten, TrackWritten, names
@@ -20,9 +22,30 @@ AMOUNTS = ("revenue", "total")
 SUBJECT_MEMBERS = {"items": "list", "value": "money", "quantity": "int"}
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What can be read of a file, whatever else is wrong in it: `faults` by where in the file they stand.
+
+    `stages` are those that are written, by track: also of tracks that are too faulty to be in the model.
+    """
+
+    source: YamlFile
+    model: Model
+    stages: Mapping[str, Sequence[str]]
+    faults: tuple[Slip, ...]
+
+
 def load_model(path: Path) -> Model:
     """Raises ShopError, one line a fault, each with file:line:column and the fix."""
-    return _Loader(path).model()
+    reading = read_model(path)
+    if reading.faults:
+        raise ShopError("\n".join(str(reading.source.fault(slip.where, slip.message)) for slip in reading.faults))
+    return reading.model
+
+
+def read_model(path: Path) -> Reading:
+    """Raises ShopError only for a file that is none of YAML."""
+    return _Loader(path).reading()
 
 
 def presets() -> list[str]:
@@ -35,18 +58,23 @@ class _Loader:
     def __init__(self, path: Path) -> None:
         self._own = YamlFile(path)
         self._base: YamlFile | None = None
-        self._faults: list[str] = []
+        self._faults: list[Slip] = []
+        self._torn: frozenset[Steps] = frozenset()
+        self._unmade: frozenset[str] = frozenset()
 
-    def model(self) -> Model:
+    def reading(self) -> Reading:
         written = self._written()
+        stages = {name: tuple(track.stages) for name, track in written.tracks.items()}
+        return Reading(self._own, self._model(written), stages, tuple(self._faults))
+
+    def _model(self, written: ModelWritten) -> Model:
         facts = {name: fact for name, spec in written.facts.items() if (fact := self._fact(name, spec))}
+        self._unmade = frozenset(written.facts.keys() - facts.keys())
         tracks = tuple(
             track for name, spec in written.tracks.items() if (track := self._track(name, spec, written, facts))
         )
         if not written.tracks:
-            self._faults.append(f"{self._own.path}:1:1 no track is declared; write `extends: seven-stage` or tracks")
-        if self._faults:
-            raise ShopError("\n".join(self._faults))
+            self._fault([], "no track is declared; write `extends: seven-stage` or tracks")
         return Model(facts=facts, facts_on=_by_event(facts.values()), tracks=tracks)
 
     def _written(self) -> ModelWritten:
@@ -56,10 +84,15 @@ class _Loader:
             if name not in presets():
                 close = get_close_matches(name, presets(), n=1)
                 hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(presets())}"
-                raise self._own.fault(["extends"], f"there is no preset `{name}`; {hint}")
+                self._fault(["extends"], f"there is no preset `{name}`; {hint}")
+                self._torn = frozenset({("tracks",)})  # what would be laid under it is not known
+                return ModelWritten()
             self._base = YamlFile(PRESETS / f"{name}.yaml")
             _lay_under(own, self._base.data)
-        return self._own.read([], ModelWritten)
+        fitted = self._own.fitting([], ModelWritten)
+        self._faults += fitted.slips
+        self._torn = fitted.torn
+        return fitted.value or ModelWritten()
 
     def _fact(self, name: str, spec: FactWritten) -> Fact | None:
         where = ["facts", name]
@@ -110,8 +143,6 @@ class _Loader:
     def _track(self, name: str, spec: TrackWritten, model: ModelWritten, facts: dict[str, Fact]) -> Track | None:
         where = ["tracks", name]
         start = self._start(where, name, spec)
-        if start is None:
-            return None
         scope = _scope(model, facts, spec.per)
         event_rules: dict[str, list[EventRule]] = {}
         timed_rules: dict[str, list[TimedRule]] = {}
@@ -129,6 +160,8 @@ class _Loader:
             self._fault(
                 where, f"time alone would lead round for ever: {' → '.join(round_trip)}; let an event lead back"
             )
+        if start is None:
+            return None
         return Track(
             name=name,
             per=spec.per,
@@ -217,7 +250,7 @@ class _Loader:
             return None
         name = rule.since.removeprefix("facts.")
         times = [fact.name for fact in facts.values() if fact.kind is FactKind.LATEST]
-        if name not in times or rule.idle:
+        if (name not in times and name not in self._unmade) or rule.idle:
             self._fault(
                 [*place, "since"], f"`since` takes one fact of kind `latest` ({', '.join(times)}), without `idle`"
             )
@@ -242,7 +275,9 @@ class _Loader:
             return None
 
     def _fault(self, where: Sequence[str | int], message: str) -> None:
-        self._faults.append(str(self._own.fault(where, message)))
+        """Nothing is said of a whole from which a faulty part was left out: that may be why."""
+        if not any(torn[: len(where)] == tuple(where) for torn in self._torn):
+            self._faults.append(Slip(tuple(where), message))
 
 
 def _lay_under(over: dict[str, Any], base: dict[str, Any], *, deep: bool = True) -> None:
@@ -290,8 +325,9 @@ def _by_event(facts: Iterable[Fact]) -> dict[str, tuple[Fact, ...]]:
 def _scope(model: ModelWritten, facts: dict[str, Fact], per: Per) -> Names:
     """What a rule's condition may name."""
     types: dict[FactKind, Any] = {FactKind.COUNT: "int", FactKind.DISTINCT: "int", FactKind.LATEST: "timestamp"}
+    kinds = {f.name: types.get(f.kind, "money" if f.kind is FactKind.SUM else "any") for f in facts.values()}
     closed: dict[str, dict[str, Any]] = {
-        "facts": {f.name: types.get(f.kind, "money" if f.kind is FactKind.SUM else "any") for f in facts.values()},
+        "facts": {**dict.fromkeys(model.facts, "any"), **kinds},  # a faulty one was told of where it stands
         "stages": {name: "string" for name, track in model.tracks.items() if track.per is Per.CUSTOMER},
     }
     if per is not Per.CUSTOMER:
