@@ -14,7 +14,7 @@ def check(directory: Path) -> Findings:
         reading = read_model(directory / "lifecycle.yaml")
     except ShopError as error:
         return Findings(found=faults_of(error))
-    faults = [fault for slip in reading.faults for fault in faults_of(reading.source.fault(slip.where, slip.message))]
+    faults = [finding for fault in reading.faults for finding in faults_of(fault)]
     return Findings(found=tuple(faults), counts=_counts(reading.model), stages=reading.stages or None)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from services.errors import ShopError
-from stage_engine.model.load import presets
+from stage_engine.model.source import presets
 from tests.unit.stage_engine.builders import event, model, ordered, see
 
 WAY = "tracks: {way: {stages: {a: {start: true}, b: {enter: [%s]}}}}"
@@ -24,7 +24,7 @@ def test_seven_stage_is_a_preset() -> None:
 
 
 def test_an_unknown_preset_is_refused_with_the_one_that_was_meant() -> None:
-    assert fault("extends: seven-stages") == "1:1 there is no preset `seven-stages`; did you mean seven-stage?"
+    assert fault("extends: seven-stages") == "1:1 there is no preset `seven-stages`; did you mean `seven-stage`?"
 
 
 def test_a_shops_own_part_replaces_the_presets() -> None:

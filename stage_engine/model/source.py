@@ -1,0 +1,76 @@
+"""The file that a model is read from, with what it extends, and the faults that were found in it."""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from difflib import get_close_matches
+from pathlib import Path
+
+from services.conditions import Condition, ConditionError, Names, compile_condition
+from services.durations import parse_duration
+from services.errors import ShopError
+from services.shapes import Steps
+from services.shop import YamlFile
+from stage_engine.model.overlay import lay_under
+from stage_engine.model.schema import ModelWritten
+
+PRESETS = Path(__file__).parent / "presets"
+Where = Sequence[str | int]
+
+
+def presets() -> list[str]:
+    return sorted(found.stem for found in PRESETS.glob("*.yaml"))
+
+
+class Source:
+    """Faults are collected, to be told all at once. `unmade` are facts that were too faulty to be made."""
+
+    def __init__(self, file: YamlFile) -> None:
+        self.file = file
+        self.faults: list[ShopError] = []
+        self.unmade: frozenset[str] = frozenset()
+        self._torn: frozenset[Steps] = frozenset()
+
+    def written(self) -> ModelWritten:
+        """What fits, with the preset under it. Raises ShopError for a file that is no mapping."""
+        own = self.file.mapping()
+        if "extends" in own:
+            name = str(own["extends"])
+            if name not in presets():
+                self.fault(["extends"], f"there is no preset `{name}`; {meant(name, presets())}")
+                self._torn = frozenset({("tracks",)})  # what would be laid under it is not known
+                return ModelWritten()
+            lay_under(own, YamlFile(PRESETS / f"{name}.yaml").data)
+        fitted = self.file.fitting([], ModelWritten)
+        self.faults += [self.file.fault(slip.where, slip.message) for slip in fitted.slips]
+        self._torn = fitted.torn
+        return fitted.value or ModelWritten()
+
+    def fault(self, where: Where, message: str) -> None:
+        """Nothing is said of a whole from which a faulty part was left out: that may be why."""
+        if not any(torn[: len(where)] == tuple(where) for torn in self._torn):
+            self.faults.append(self.file.fault(where, message))
+
+    def condition(self, where: Where, text: str | None, scope: Names) -> Condition | None:
+        if text is None:
+            return None
+        try:
+            return compile_condition(text, scope)
+        except ConditionError as error:
+            self.fault(where, f"in `{text}`, at character {error.column}: {error}")
+            return None
+
+    def duration(self, where: Where, text: str | None) -> timedelta | None:
+        if text is None:
+            return None
+        try:
+            return parse_duration(text)
+        except ValueError as error:
+            self.fault(where, str(error))
+            return None
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """The hint after a name that is not known."""
+    known = list(known)
+    close = get_close_matches(name, known, n=1)
+    return f"did you mean `{close[0]}`?" if close else f"there are: {', '.join(known)}"
