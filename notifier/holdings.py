@@ -31,7 +31,7 @@ MOVES_KEPT: Final = 64
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
-    """A surviving transition. One that was announced as `replay` starts nothing, for ever."""
+    """A surviving transition. One that was announced as `replay`, or is historical, starts nothing, for ever."""
 
     id: UUID
     to_stage: str
@@ -155,7 +155,7 @@ def _replaced(change: CustomerTable, held: Mapping[UUID, Instance]) -> tuple[Ins
 
 
 def _shown(row: InstanceRow, change: CustomerTable, before: Instance | None) -> Instance:
-    """A table doesn't say which moves were replays; what was remembered of them stays."""
+    """A table says which moves are historical, not which were replays; what was remembered of them stays."""
     known = {move.id: move for move in before.moves} if before else {}
     moves = [known.get(transition.id) or _move(transition, starts=True) for transition in row.moves]
     return Instance(
@@ -172,4 +172,10 @@ def _shown(row: InstanceRow, change: CustomerTable, before: Instance | None) -> 
 
 
 def _move(transition: Transition, *, starts: bool) -> Move:
-    return Move(id=transition.id, to_stage=transition.to_stage, at=transition.at, cause=transition.cause, starts=starts)
+    return Move(
+        id=transition.id,
+        to_stage=transition.to_stage,
+        at=transition.at,
+        cause=transition.cause,
+        starts=starts and not transition.historical,
+    )

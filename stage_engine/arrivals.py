@@ -104,8 +104,8 @@ def _fault(event: Event, raw: bytes) -> tuple[str, str] | None:
         return "unstorable", f"its id has {len(event.id)} characters; 1 to {MAX_ID} are taken"
     if not (event.occurred_at >= EARLIEST and event.received_at <= LATEST):
         return "absurd_time", f"its times are not within {EARLIEST:%Y} and {LATEST:%Y}"
-    if event.occurred_at > event.received_at:
-        return "from_the_future", "it says that it happened after it was received"
+    if max(event.occurred_at, event.imported_at or event.occurred_at) > event.received_at:
+        return "from_the_future", "it says that it happened, or was imported, after it was received"
     if event.said_by is SaidBy.BROWSER and event.name in NEEDS_A_SERVER:
         return "untrusted_source", f"a browser may not say {event.name}"
     return None
@@ -119,6 +119,7 @@ def arrival(event: Event, storefront: Storefront, place: Place) -> Arrival:
         who=Who(**{identity.kind.field: identity.value for identity in named if identity.kind != IdentityKind.EVENT}),
         occurred_at=event.occurred_at.astimezone(UTC),
         received_at=event.received_at.astimezone(UTC),
+        imported_at=event.imported_at and event.imported_at.astimezone(UTC),
     )
     entry = Entry(
         identity=identity_id(event.storefront, named[0]), belongs_to=named[0], event=kept, body=body_hash(event)

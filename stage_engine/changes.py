@@ -101,6 +101,7 @@ def announcements(stream: Stream, effect: Effect) -> list[Announcement]:
             stage=stage,
             since=since,
             subject=move.subject,
+            replay=move.transition.historical,
         )
         made.append((ChangeType.STAGE_CHANGED, changed))
     return made

@@ -15,7 +15,7 @@ from services.contracts.events import Event, SaidBy, rank_of
 from services.contracts.identity import Identity, IdentityKind, Who
 from services.postgres import among, columns_of, rows, upsert
 from stage_engine import tables
-from stage_engine.history import THE_BEGINNING, Entry, Position
+from stage_engine.history import NOT_IMPORTED, THE_BEGINNING, Entry, Position, Precedence
 
 _E = tables.events.c
 _I = tables.identities.c
@@ -73,22 +73,23 @@ class _Known(NamedTuple):
     received_at: datetime
     body: bytes
     occurred_at: datetime
+    imported_at: datetime | None
 
     @property
-    def precedence(self) -> tuple[datetime, bytes]:
-        return self.received_at, self.body
+    def precedence(self) -> Precedence:
+        return self.received_at, self.body, self.imported_at or NOT_IMPORTED
 
 
 async def _known(connection: AsyncConnection, places: Sequence[Place]) -> dict[Place, _Known]:
     columns = (_E.identity_id, _E.event_key)
     given = rows("given", columns)
     found = await connection.execute(
-        sa.select(_E.identity_id, _E.event_key, _E.received_at, _E.body, _E.occurred_at).join(
+        sa.select(_E.identity_id, _E.event_key, _E.received_at, _E.body, _E.occurred_at, _E.imported_at).join(
             given, sa.and_(_E.identity_id == given.c.identity_id, _E.event_key == given.c.event_key)
         ),
         columns_of("given", columns, places),
     )
-    return {(row.identity_id, row.event_key): _Known(row.received_at, row.body, row.occurred_at) for row in found}
+    return {(identity, key): _Known(*rest) for identity, key, *rest in found}
 
 
 def _event_row(entry: Entry) -> tuple[Any, ...]:
@@ -105,6 +106,7 @@ def _event_row(entry: Entry) -> tuple[Any, ...]:
         str(event.said_by),
         entry.body,
         *(_json.encode(part).decode() for part in (event.who, event.properties, event.traits, event.context)),
+        event.imported_at,
     )
 
 
@@ -177,11 +179,14 @@ async def _without_later_copies(
         return dict(found)
     given, asked_for = _held({id_: [entry.key for entry in found[id_]] for id_ in looked_at})
     stored = await connection.execute(
-        sa.select(given.c.customer_id, _E.event_key, _E.received_at, _E.body).select_from(_copies_of(given)), asked_for
+        sa.select(given.c.customer_id, _E.event_key, _E.received_at, _E.body, _E.imported_at).select_from(
+            _copies_of(given)
+        ),
+        asked_for,
     )
-    first: dict[Place, tuple[datetime, bytes]] = {}
-    for customer, key, received_at, body in stored:
-        precedence = received_at, body
+    first: dict[Place, Precedence] = {}
+    for customer, key, received_at, body, imported_at in stored:
+        precedence = received_at, body, imported_at or NOT_IMPORTED
         first[customer, key] = min(precedence, first.get((customer, key), precedence))
     return {
         customer: [entry for entry in entries if entry.precedence <= first.get((customer, entry.key), entry.precedence)]
@@ -270,6 +275,7 @@ def _entry(row: Any) -> Entry:  # noqa: ANN401  SQLAlchemy's row
             properties=row.properties,
             traits=row.traits,
             context=row.context,
+            imported_at=row.imported_at,
         ),
         body=row.body,
     )

@@ -103,6 +103,7 @@ class _Folding:
         self._moves: list[Move] = []
         self._start = start
         self._events = start.events
+        self._imported_until = start.imported_until
 
     def result(self, waits_from: Position | None) -> Folded:
         due = self._next_due()
@@ -124,6 +125,7 @@ class _Folding:
             left=dict(self._instances.left),
             moves=self._start.moves + len(self._moves),
             events=self._events,
+            imported_until=self._imported_until,
         )
 
     def cross_due_times(self, limit: datetime) -> bool:
@@ -151,6 +153,7 @@ class _Folding:
     def take(self, entry: Entry) -> None:
         """Facts first, then the tracks in the order in which they are listed, each seeing the earlier ones' stages."""
         self._position = entry.position
+        self._imported_until = _later(self._imported_until, entry.event.imported_at)
         self._profile = profile_after(self._profile, entry.event)
         entry = self._counted(entry)
         for track in self._model.tracks:
@@ -256,7 +259,12 @@ class _Folding:
                     cause=cause,
                     reason=why,
                     facts=facts,
+                    historical=self._imported_until is not None and instance.since <= self._imported_until,
                 ),
                 instance.subject,
             )
         )
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max(one, other) if one and other else one or other

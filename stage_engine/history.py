@@ -33,8 +33,13 @@ THE_BEGINNING = Position.due(datetime.min.replace(tzinfo=UTC))
 THE_END = Position.due(datetime.max.replace(tzinfo=UTC))
 
 
+Precedence = tuple[datetime, bytes, datetime]
+"""Received when, what it says, imported when: all that two copies with one event id can differ in."""
+NOT_IMPORTED = datetime.min.replace(tzinfo=UTC)
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """An event under the identity that it belongs to for ever; `body` is a hash of all but when it was received."""
+    """An event under the identity that it belongs to for ever; `body` is a hash of all but when it came."""
 
     identity: UUID
     belongs_to: Identity
@@ -55,9 +60,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         return UUID(bytes=blake2b(self.event.id.encode(), digest_size=16).digest())
 
     @property
-    def precedence(self) -> tuple[datetime, bytes]:
+    def precedence(self) -> "Precedence":
         """Of copies with one event id the one received first counts."""
-        return self.event.received_at, self.body
+        return self.event.received_at, self.body, self.event.imported_at or NOT_IMPORTED
 
 
 _body = msgspec.json.Encoder(decimal_format="string", order="deterministic")

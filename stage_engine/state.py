@@ -72,7 +72,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `position` is the last folded event's, or that of the last due time crossed after it: what sorts before it comes too
     late to be folded onto this state. Instances stand in the order in which they began; `moves` and `events`
-    count what was folded.
+    count what was folded. `imported_until` is when the latest import began that brought any of it.
     """
 
     position: Position | None = None
@@ -82,6 +82,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     left: dict[str, Left] = {}
     moves: int = 0
     events: int = 0
+    imported_until: datetime | None = None
 
 
 EMPTY = State()

@@ -59,11 +59,12 @@ events = sa.Table(
     sa.Column("occurred_at", Time, nullable=False),
     sa.Column("received_at", Time, nullable=False),
     sa.Column("said_by", sa.Text, nullable=False),
-    sa.Column("body", sa.LargeBinary, nullable=False, comment="hash of all but received_at"),
+    sa.Column("body", sa.LargeBinary, nullable=False, comment="hash of all but when it came"),
     sa.Column("who", JSONB, nullable=False),
     sa.Column("properties", JSONB, nullable=False),
     sa.Column("traits", JSONB, nullable=False),
     sa.Column("context", JSONB, nullable=False),
+    sa.Column("imported_at", Time, comment="when the import began that brought it; null for what came live"),
     sa.Index("events_in_order", "identity_id", "occurred_at", "rank", "event_id"),
     postgresql_partition_by="HASH (identity_id)",
 )

@@ -81,6 +81,7 @@ def transition_view(transition: Transition) -> dict[str, Any]:
         "reason": transition.reason,
         "facts": transition.facts,
         "cause": {"event_id": transition.cause.event_id},
+        "historical": transition.historical,
     }
 
 

@@ -17,7 +17,7 @@ VIEWS = {
         -- Of copies with one event id the one received first counts, as in the fold.
         SELECT DISTINCT ON (identity.customer_id, event.event_id)
                event.storefront, identity.customer_id, event.event_id, event.name, event.occurred_at,
-               event.received_at, event.said_by, event.properties, event.traits, event.context
+               event.received_at, event.said_by, event.properties, event.traits, event.context, event.imported_at
           FROM engine.events AS event
           JOIN engine.identities AS identity ON identity.id = event.identity_id
          ORDER BY identity.customer_id, event.event_id, event.received_at, event.body
@@ -181,11 +181,17 @@ def upgrade() -> None:
         sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("said_by", sa.Text(), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False, comment="hash of all but received_at"),
+        sa.Column("body", sa.LargeBinary(), nullable=False, comment="hash of all but when it came"),
         sa.Column("who", postgresql.JSONB(), nullable=False),
         sa.Column("properties", postgresql.JSONB(), nullable=False),
         sa.Column("traits", postgresql.JSONB(), nullable=False),
         sa.Column("context", postgresql.JSONB(), nullable=False),
+        sa.Column(
+            "imported_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="when the import began that brought it; null for what came live",
+        ),
         sa.PrimaryKeyConstraint("identity_id", "event_key"),
         schema="engine",
         postgresql_partition_by="HASH (identity_id)",

@@ -64,7 +64,8 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     """One move of one instance. `id` and `instance` name facts, not customers: a join announces nothing twice.
 
     `at` is event time. `from_stage` is None at an instance's beginning. `reason` says it to a person, `facts` holds the
-    facts that the rule looked at (money as strings).
+    facts that the rule looked at (money as strings). `historical`: it follows from imported events and happened before
+    their import began, so it starts nothing, and does cancel.
     """
 
     id: UUID
@@ -78,6 +79,7 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     cause: Cause
     reason: str
     facts: dict[str, Any] = msgspec.field(default_factory=dict)
+    historical: bool = False
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +118,7 @@ class StageChanged(msgspec.Struct, frozen=True, kw_only=True):
     That is not always where the transition led: a late event may add a move to the past, and of several moves at once
     each says where they ended. It is None for an instance that the engine has let go of (`InstanceRow`).
 
-    `replay` marks what a changed model says of the past: it starts nothing, and does cancel.
+    `replay` marks what a changed model, or an import, says of the past: it starts nothing, and does cancel.
     """
 
     storefront: str

@@ -24,6 +24,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     `id` is the client's, at most 200 characters; times are UTC with microseconds and `occurred_at` is never later than
     `received_at`. `properties` are of the event, `traits` of the customer, `context` of the call (page, campaign, …).
+    `imported_at` is when the import of old events began that brought it, None for what was told as it happened: what
+    follows from it before that time starts no follow-up.
     """
 
     id: str
@@ -36,6 +38,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     properties: dict[str, Any] = msgspec.field(default_factory=dict)
     traits: dict[str, Any] = msgspec.field(default_factory=dict)
     context: dict[str, Any] = msgspec.field(default_factory=dict)
+    imported_at: Moment | None = None
 
 
 class Name:

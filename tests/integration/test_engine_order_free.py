@@ -63,6 +63,7 @@ def arrivals(draw: st.DrawFn) -> Arrival:
         who=who,
         by=draw(st.sampled_from(("server", "server", "browser"))),
         received=f"{second + draw(st.sampled_from((0, 0, 60)))}s",
+        imported=draw(st.sampled_from((None, None, f"{second}s"))),
         traits=draw(st.sampled_from(({}, {"tier": "gold"}))),
         **{key: value for key, value in properties.items() if value is not None},
     )

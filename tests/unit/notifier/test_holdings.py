@@ -7,8 +7,9 @@ import pytest
 from msgspec.structs import replace
 
 from notifier.holdings import Customer, Instance, apply
+from notifier.plan import plan
 from services.contracts.changes import CustomerChange, CustomerTable, InstanceRow, Profile, Transition
-from tests.unit.notifier.builders import changed, retracted, transition, uid
+from tests.unit.notifier.builders import FOLLOW_UPS, changed, retracted, transition, uid
 
 BEFORE = transition("awareness", cause="late", instance="life", track="lifecycle")
 NOW = transition("purchase", cause="order", instance="life", track="lifecycle", minutes=1)
@@ -77,3 +78,33 @@ def test_a_move_that_comes_late_leaves_its_instance_where_the_change_says_that_i
     applied = apply(change, applied.customer, {uid("life"): applied.instances[0]})
     assert applied is not None
     assert [instance.stage for instance in applied.instances] == ["interest"]
+
+
+@pytest.mark.parametrize("told", ["in a change", "in a table"])
+def test_what_is_historical_starts_nothing_however_it_is_told(told: str) -> None:
+    """The table of a join may be the first that is heard of an imported customer."""
+    imported = replace(transition("placed", instance="order-1", track="order"), historical=True)
+    change = changed(1, imported, replay=True) if told == "in a change" else table("ada", 1, 25, imported)
+    applied = apply(change, Customer(id=uid("ada"), storefront="main-shop"), {})
+    assert applied is not None
+    (instance,) = applied.instances
+    assert instance.stage == "placed"
+    assert plan(instance, "main-shop", FOLLOW_UPS) == ()
+    live = replace(imported, historical=False)
+    applied = apply(table("ada", 1, 25, live), Customer(id=uid("ada"), storefront="main-shop"), {})
+    assert applied is not None
+    assert [wanted.follow_up for wanted in plan(applied.instances[0], "main-shop", FOLLOW_UPS)] == ["thank-you"]
+
+
+def test_what_is_historical_ends_what_was_started_live() -> None:
+    live = transition("abandoned", cause="e1")
+    imported = replace(transition("ordered", cause="e2", minutes=5), historical=True)
+    held: dict[UUID, Instance] = {}
+    customer = Customer(id=uid("ada"), storefront="main-shop")
+    wanted = []
+    for change in (changed(1, live), changed(2, imported, replay=True)):
+        applied = apply(change, customer, held)
+        assert applied is not None
+        customer, held = applied.customer, {i.instance: i for i in applied.instances}
+        wanted.append([w.follow_up for w in plan(held[uid("cart-1")], "main-shop", FOLLOW_UPS)])
+    assert wanted == [["abandoned-cart"], []]

@@ -71,10 +71,14 @@ def said(
     who: Mapping[str, str] | None = None,
     by: Literal["server", "browser"] = "server",
     received: str | None = None,
+    imported: str | None = None,
     traits: Mapping[str, Any] | None = None,
     **properties: Any,  # noqa: ANN401  any JSON
 ) -> Arrival:
-    """What is said, as it arrives: the event with who it names and what it links."""
+    """What is said, as it arrives: the event with who it names and what it links.
+
+    `imported` is when the import began that brought it; unless told otherwise it was received then.
+    """
     occurred_at = when(after) if isinstance(after, str) else after
     event = Event(
         id=id or f"e{next(_numbers):06}",
@@ -82,10 +86,11 @@ def said(
         name=name,
         who=Who(**(who if who is not None else {"user_id": "u1"})),
         occurred_at=occurred_at,
-        received_at=when(received) if received else occurred_at,
+        received_at=when(received or imported or "0s") if received or imported else occurred_at,
         said_by=SaidBy(by),
         properties=properties,
         traits=dict(traits or {}),
+        imported_at=when(imported) if imported else None,
     )
     return arrival(event, SHOP, NOWHERE)
 

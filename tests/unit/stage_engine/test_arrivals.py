@@ -60,6 +60,7 @@ def test_an_event_of_a_storefront_that_nobody_declared_is_a_dead_letter() -> Non
 
 def test_an_event_that_happened_after_it_was_received_is_a_dead_letter() -> None:
     assert code(raw(received="0s").replace(b"T12:00:00Z", b"T13:00:00Z", 1)) == "from_the_future"
+    assert code(raw(received="1m", imported="2m")) == "from_the_future"
 
 
 def test_a_nul_that_postgres_can_not_keep_is_a_dead_letter() -> None:

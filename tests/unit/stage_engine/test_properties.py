@@ -93,6 +93,7 @@ def entries(draw: st.DrawFn) -> Entry:
         who=draw(st.sampled_from(WHO)),
         by=draw(st.sampled_from(("server", "server", "browser"))),
         received=f"{second + draw(st.sampled_from((0, 0, 60)))}s",
+        imported=draw(st.sampled_from((None, None, "0s", "1h", "91d"))),
         traits=draw(st.sampled_from(({}, {"tier": "gold"}, {"tier": None}))),
         **{key: value for key, value in properties.items() if value is not None},
     )
@@ -215,6 +216,23 @@ def test_what_is_announced_has_one_id_each_and_follows_in_time(history: list[Ent
     transitions = [move.transition for move in see(history, by=MODELS[name], until=until).moves]
     assert len({t.id for t in transitions}) == len(transitions)
     assert all(earlier.at <= later.at for earlier, later in pairwise(transitions))
+
+
+@several
+@given(histories, models, untils)
+def test_what_follows_from_no_import_or_came_after_it_is_not_historical(
+    history: list[Entry],
+    name: str,
+    until: Any,  # noqa: ANN401
+) -> None:
+    imported = [entry.event for entry in in_order(history) if entry.event.imported_at]
+    for move in see(history, by=MODELS[name], until=until).moves:
+        at = move.transition.at
+        began = [event.imported_at for event in imported if event.occurred_at <= at and event.imported_at]
+        assert not move.transition.historical or at <= max(began)
+        # At one instant it may stand before the import's first event or after it; else it is as it says.
+        earlier = [event.imported_at for event in imported if event.occurred_at < at and event.imported_at]
+        assert move.transition.historical or not earlier or at > max(earlier)
 
 
 @several
