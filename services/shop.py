@@ -51,19 +51,28 @@ class YamlFile:
 
     def mark(self, where: Path_) -> tuple[int, int]:
         """Line and column of that part, counted from 1."""
+        line, column, _ = self._look_up(where)
+        return line + 1, column + 1
+
+    def holds(self, where: Path_) -> bool:
+        """Whether that part stands in the file itself, and not in what was laid under it."""
+        return self._look_up(where)[2] == len(where)
+
+    def _look_up(self, where: Path_) -> tuple[int, int, int]:
+        """Line and column, and how many of the steps lead there."""
         node, line, column = self.data, 0, 0
-        for step in where:
+        for depth, step in enumerate(where):
             try:
                 if isinstance(node, CommentedMap):
                     line, column = node.lc.key(step)
                 elif isinstance(node, CommentedSeq):
                     line, column = node.lc.item(step)
                 else:
-                    break
+                    return line, column, depth
                 node = node[step]
             except (KeyError, IndexError, TypeError):
-                break
-        return line + 1, column + 1
+                return line, column, depth
+        return line, column, len(where)
 
     def fault(self, where: Path_, message: str) -> ShopError:
         return ShopError(f"{self.place(where)} {message}")

@@ -1,86 +1,13 @@
-"""The names we know, their older forms, and which properties are numbers or ids. docs/events.md says it to people."""
+"""Which properties are numbers or ids, beside the names that all services know. docs/events.md says it to people."""
 
 from typing import Final
 
-from services.contracts.events import MESSAGE_EVENTS, Name
-
-SPEC: Final[dict[str, tuple[str, ...]]] = {
-    "Products Searched": (),
-    "Product List Viewed": ("Viewed Product Category",),
-    "Product List Filtered": (),
-    "Promotion Viewed": ("Viewed Promotion",),
-    "Promotion Clicked": ("Clicked Promotion",),
-    "Product Clicked": ("Clicked Product",),
-    "Product Viewed": ("Viewed Product", "Viewed Product Details"),
-    "Product Added": ("Added Product",),
-    "Product Removed": ("Removed Product",),
-    "Cart Viewed": (),
-    "Checkout Started": ("Started Order", "Order Started", "Started Checkout"),
-    "Checkout Step Viewed": ("Viewed Checkout Step",),
-    "Checkout Step Completed": ("Completed Checkout Step",),
-    "Payment Info Entered": ("Payment Info Added", "Added Payment Info"),
-    "Order Completed": ("Completed Order",),
-    "Order Updated": ("Updated Order",),
-    "Order Cancelled": ("Cancelled Order", "Order Canceled", "Canceled Order"),
-    "Order Refunded": ("Refunded Order",),
-    "Coupon Entered": ("Entered Coupon",),
-    "Coupon Applied": ("Applied Coupon",),
-    "Coupon Denied": ("Denied Coupon",),
-    "Coupon Removed": ("Removed Coupon",),
-    "Product Added to Wishlist": (),
-    "Product Removed from Wishlist": ("Wishlist Product Removed",),
-    "Wishlist Product Added to Cart": (),
-    "Product Shared": (),
-    "Cart Shared": (),
-    "Product Reviewed": (),
-}
-"""The e-commerce spec, version 2, each name with the older forms that clients still send (and Segment's own
-integrations still match)."""
-
-OWN: Final = (
-    Name.CUSTOMER_IDENTIFIED,
-    Name.IDENTITY_ALIASED,
-    Name.GROUP_JOINED,
-    Name.PAGE_VIEWED,
-    Name.SCREEN_VIEWED,
-    Name.CART_UPDATED,
-    Name.ORDER_REPORTED,
-    Name.EMAIL_SUBSCRIBED,
-    Name.EMAIL_UNSUBSCRIBED,
-    "Order Shipped",
-    "Order Delivered",
-    "Payment Failed",
-    "Enquiry Made",
-    "Enquiry Answered",
-    "Ad Impression",
-    "Ad Clicked",
-    "Content Viewed",
-    "Loyalty Joined",
-    "Onboarding Step Completed",
-    "Survey Answered",
-    "Referral Completed",
-    "Support Case Opened",
-    "Support Case Closed",
-    "Stage Set",
-    "Product Back In Stock",
-    "Product Price Dropped",
-    *sorted(MESSAGE_EVENTS),
-)
-"""Our own names beside the spec's."""
-
-
-def folded(name: str) -> str:
-    """`Order Completed`, `order_completed` and `orderCompleted` are one: so Segment's own matching has it."""
-    return name.replace(" ", "").replace("_", "").lower()
-
-
-NAMES: Final = frozenset({*SPEC, *OWN})
-SPELLINGS: Final[dict[str, str]] = {
-    folded(spelling): name
-    for name, older in (*SPEC.items(), *((name, ()) for name in OWN))
-    for spelling in (name, *older)
-}
-"""Every folded spelling, and the one name it stands for."""
+from services.contracts.events import Name
+from services.contracts.vocabulary import NAMES as NAMES
+from services.contracts.vocabulary import OWN as OWN
+from services.contracts.vocabulary import SPEC as SPEC
+from services.contracts.vocabulary import SPELLINGS as SPELLINGS
+from services.contracts.vocabulary import folded as folded
 
 NAMES_A_CONTACT: Final = frozenset({Name.EMAIL_SUBSCRIBED, Name.EMAIL_UNSUBSCRIBED, "Enquiry Made"})
 """Beside checkouts and orders, whose `email` and `phone` are the customer's. A `Cart Shared` has a friend's."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from services.conditions import Names
 from services.errors import ShopError
+from services.shapes import Slip
 from services.shop import YamlFile
 from stage_engine.model.facts import read_fact
 from stage_engine.model.model import EventRule, Fact, FactKind, Model, Per, TimedRule, Track
@@ -20,7 +21,7 @@ SUBJECT_MEMBERS = {"items": "list", "value": "money", "quantity": "int"}
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What can be read of a file, whatever else is wrong in it. Each fault is a line with its place.
+    """What can be read of a file, whatever else is wrong in it: `faults` by where in the file they stand.
 
     `stages` are those that are written, by track: also of tracks that are too faulty to be in the model.
     """
@@ -28,14 +29,14 @@ class Reading:
     source: YamlFile
     model: Model
     stages: Mapping[str, Sequence[str]]
-    faults: tuple[ShopError, ...]
+    faults: tuple[Slip, ...]
 
 
 def load_model(path: Path) -> Model:
     """Raises ShopError, one line a fault, each with file:line:column and the fix."""
     reading = read_model(path)
     if reading.faults:
-        raise ShopError("\n".join(map(str, reading.faults)))
+        raise ShopError("\n".join(str(reading.source.fault(slip.where, slip.message)) for slip in reading.faults))
     return reading.model
 
 

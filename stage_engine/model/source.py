@@ -7,8 +7,7 @@ from pathlib import Path
 
 from services.conditions import Condition, ConditionError, Names, compile_condition
 from services.durations import parse_duration
-from services.errors import ShopError
-from services.shapes import Steps
+from services.shapes import Slip, Steps
 from services.shop import YamlFile
 from stage_engine.model.overlay import lay_under
 from stage_engine.model.schema import ModelWritten
@@ -26,7 +25,7 @@ class Source:
 
     def __init__(self, file: YamlFile) -> None:
         self.file = file
-        self.faults: list[ShopError] = []
+        self.faults: list[Slip] = []
         self.unmade: frozenset[str] = frozenset()
         self._torn: frozenset[Steps] = frozenset()
 
@@ -41,14 +40,14 @@ class Source:
                 return ModelWritten()
             lay_under(own, YamlFile(PRESETS / f"{name}.yaml").data)
         fitted = self.file.fitting([], ModelWritten)
-        self.faults += [self.file.fault(slip.where, slip.message) for slip in fitted.slips]
+        self.faults += fitted.slips
         self._torn = fitted.torn
         return fitted.value or ModelWritten()
 
     def fault(self, where: Where, message: str) -> None:
         """Nothing is said of a whole from which a faulty part was left out: that may be why."""
         if not any(torn[: len(where)] == tuple(where) for torn in self._torn):
-            self.faults.append(self.file.fault(where, message))
+            self.faults.append(Slip(tuple(where), message))
 
     def condition(self, where: Where, text: str | None, scope: Names) -> Condition | None:
         if text is None:

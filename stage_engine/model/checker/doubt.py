@@ -1,0 +1,29 @@
+"""A doubt, and where it stands in `lifecycle.yaml`."""
+
+from dataclasses import dataclass
+
+from stage_engine.model.checker.ways import Rule
+from stage_engine.model.model import Track
+
+Where = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """`where` are the keys that lead there. `{beside}` in the message stands for the line where `beside` is.
+
+    A note is only told; everything else is to be mended.
+    """
+
+    where: Where
+    message: str
+    fix: str = ""
+    beside: Where | None = None
+    note: bool = False
+
+
+def place_of(track: Track, rule: Rule) -> Where:
+    """`cart.abandoned[0]` stands at tracks, cart, stages, abandoned, enter, 0; the start's `on` at its stage."""
+    stage: Where = ("tracks", track.name, "stages", rule.target)
+    told = rule.id.removeprefix(f"{track.name}.{rule.target}")
+    return (*stage, "enter", int(told[1:-1])) if told.startswith("[") else (*stage, "on")
