@@ -45,7 +45,7 @@ def _at_once(ways: Ways, rule: TimedRule, before: TimedRule) -> Iterator[Doubt]:
     """Where the rule waited in the stage before, too, it was due there, and is spent."""
     waited = ways.starts(rule)
     if any(stage not in waited for stage in ways.starts(before)):
-        key = "idle: true" if rule.idle else "since"
+        key = "idle" if rule.idle else "since"
         yield Doubt(
             where=(*place_of(ways.track, rule), "after"),
             message=(

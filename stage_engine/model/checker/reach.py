@@ -55,7 +55,7 @@ def _is_told(rule: Where, told: Collection[Where]) -> bool:
 
 
 def _trap(ways: Ways, stage: str) -> Iterator[Doubt]:
-    if any(any(ways.out_of(other)) for other in ways.open):
+    if any(any(ways.out_of(other)) for other in ways.open if other in ways.reached):
         yield Doubt(
             where=("tracks", ways.track.name, "stages", stage),
             message=f"nothing leads out of `{stage}`, and it is not final",
