@@ -10,20 +10,21 @@ from fastapi import Depends, FastAPI, Query
 from pydantic import AwareDatetime, SecretStr
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.contracts.identity import Identity, IdentityKind, normalised
+from services.contracts.identity import Identity, IdentityKind
 from services.errors import BadRequest, NotFound
 from services.http import answer_errors
 from services.operator import bearer
 from services.postgres import reading
 from services.process import Readiness, operational_routes
 from stage_engine import event_store, store, tables
+from stage_engine.asking import current, led_to
 from stage_engine.feed_api import feed_routes
 from stage_engine.fold import fold
 from stage_engine.folding import Rules
 from stage_engine.history import in_order
-from stage_engine.identity import identity_id
 from stage_engine.pointers import Namespaces
 from stage_engine.views import customer_view, stages_view, timeline_view
+from stage_engine.why_api import why_routes
 
 At = Annotated[AwareDatetime | None, Query(description="what is known now about then; RFC 3339 with its offset")]
 _I = tables.identities.c
@@ -40,6 +41,7 @@ def create_app(
     )
     answer_errors(app)
     app.include_router(feed_routes(engine))
+    app.include_router(why_routes(engine, rules))
 
     @app.get("/v1/customers")
     async def customers(
@@ -54,19 +56,16 @@ def create_app(
         given = [(kind, value) for kind, value in kinds.items() if value]
         if len(given) != 1:
             raise BadRequest("name exactly one of user_id, anonymous_id and email")
-        kind, value = given[0]
-        identity = Identity(kind, normalised(kind, value))
-        ids = [identity_id(name, identity) for name in namespaces if storefront in (None, name)]
         async with reading(engine) as connection:
-            found = await connection.execute(sa.select(_I.customer_id).where(_I.id.in_(ids)))
-            views = [await _view(connection, rules, customer, at) for customer in sorted(set(found.scalars()))]
+            found = await led_to(connection, namespaces, *given[0], storefront)
+            views = [await _view(connection, rules, customer, at) for customer in found]
         return {"customers": [view for view in views if view is not None]}
 
     @app.get("/v1/customers/{customer_id}")
     async def customer(customer_id: UUID, at: At = None) -> dict[str, Any]:
         """One customer, also by an id that was theirs before a join."""
         async with reading(engine) as connection:
-            view = await _view(connection, rules, await _current(connection, customer_id), at)
+            view = await _view(connection, rules, await current(connection, customer_id), at)
         if view is None:
             raise NotFound(f"there is no customer {customer_id}")
         return view
@@ -75,11 +74,11 @@ def create_app(
     async def timeline(customer_id: UUID, limit: Annotated[int, Query(ge=1, le=10_000)] = 1_000) -> dict[str, Any]:
         """What happened and what it led to, oldest first; the newest `limit` of it."""
         async with reading(engine) as connection:
-            current = await _current(connection, customer_id)
-            entries = (await event_store.histories(connection, {current: None})).get(current, [])
-            standing = (await store.standing_transitions(connection, {current: 0})).get(current, {})
+            found = await current(connection, customer_id)
+            entries = (await event_store.histories(connection, {found: None})).get(found, [])
+            standing = (await store.standing_transitions(connection, {found: 0})).get(found, {})
         return {
-            "customer_id": str(current),
+            "customer_id": str(found),
             "timeline": timeline_view(in_order(entries), [s.transition for s in standing.values()])[-limit:],
         }
 
@@ -95,17 +94,6 @@ def create_app(
         return {"tracks": stages_view(rules.model, found)}
 
     return app
-
-
-async def _current(connection: AsyncConnection, customer: UUID) -> UUID:
-    """Where the root that this id was made of ends today."""
-    c = tables.customers.c
-    found = await connection.scalar(
-        sa.select(_I.customer_id).join(tables.customers, c.root == _I.id).where(c.id == customer)
-    )
-    if found is None:
-        raise NotFound(f"there is no customer {customer}")
-    return UUID(str(found))
 
 
 async def _view(

@@ -1,5 +1,6 @@
-"""`stagepost stage-engine`, `stagepost asyncapi`; for mending `stagepost dead-letters` and `stagepost refold`."""
+"""`stagepost stage-engine`, `asyncapi`; for looking `why`; for mending `dead-letters` and `refold`."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -13,6 +14,7 @@ dead_letters = typer.Typer(no_args_is_help=True, help="Records that could not be
 def register(app: typer.Typer) -> None:
     app.command()(stage_engine)
     app.command()(refold)
+    app.command()(why)
     app.command()(asyncapi)
     app.add_typer(dead_letters, name="dead-letters")
 
@@ -75,3 +77,35 @@ def refold(
     if (customer is None) != broken:
         raise typer.BadParameter("name a --customer, or --broken for all that are")
     run_main(desk.DeskSettings, desk.refolding(customer), service="refold")
+
+
+def why(
+    who: Annotated[UUID | None, typer.Argument(help="A customer's id; a former one leads on.")] = None,
+    user_id: Annotated[str | None, typer.Option(help="Who is called so by the shop.")] = None,
+    email: Annotated[str | None, typer.Option(help="Who has this address.")] = None,
+    anonymous_id: Annotated[str | None, typer.Option(help="Whose device this is.")] = None,
+    storefront: Annotated[str | None, typer.Option(help="Only there.")] = None,
+    at: Annotated[str | None, typer.Option(help="As of then: 2026-11-01 or 2026-11-01T09:30 (UTC).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="All of it, for programs.")] = False,  # noqa: FBT002  how typer spells a flag
+) -> None:
+    """Say why a customer stands where they do, what could move them next, and what each of that still lacks."""
+    from services.contracts.identity import IdentityKind
+    from stage_engine import why_desk
+
+    named = {IdentityKind.USER_ID: user_id, IdentityKind.EMAIL: email, IdentityKind.ANONYMOUS_ID: anonymous_id}
+    asked: list[why_desk.Asked] = [] if who is None else [who]
+    asked += [(kind, value) for kind, value in named.items() if value]
+    if len(asked) != 1:
+        raise typer.BadParameter("name one customer: by id, or by one of --user-id, --email and --anonymous-id")
+    work = why_desk.answering(asked[0], storefront=storefront, at=_moment(at), as_json=as_json)
+    run_main(why_desk.WhySettings, work, service="why")
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"`{text}` is no time; write it as in 2026-11-01 or 2026-11-01T09:30Z") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -38,7 +38,7 @@ def next_due(model: Model, instances: Iterable[Instance], facts: FactState) -> D
 
 
 def _of_instance(model: Model, instance: Instance, facts: FactState) -> Due | None:
-    times = [(_at(arm, instance), arm) for arm in armed(model, instance, facts)]
+    times = [(due_at(arm, instance), arm) for arm in armed(model, instance, facts)]
     if not times:
         return None
     earliest = min(at for at, _ in times)
@@ -61,6 +61,6 @@ def armed(model: Model, instance: Instance, facts: FactState) -> Iterator[Arm]:
             yield arm
 
 
-def _at(arm: Arm, instance: Instance) -> datetime:
+def due_at(arm: Arm, instance: Instance) -> datetime:
     """A rule that was overdue when its stage was entered is due upon entry, never before it."""
     return max(arm.armed_at + arm.rule.after, instance.since)

@@ -11,11 +11,12 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.contracts.changes import Cause
 from services.contracts.events import Event, SaidBy, rank_of
 from services.contracts.identity import Identity, IdentityKind, Who
 from services.postgres import among, columns_of, rows, upsert
 from stage_engine import tables
-from stage_engine.history import NOT_IMPORTED, THE_BEGINNING, Entry, Position, Precedence
+from stage_engine.history import NOT_IMPORTED, THE_BEGINNING, Entry, Position, Precedence, event_key
 
 _E = tables.events.c
 _I = tables.identities.c
@@ -208,6 +209,19 @@ async def copies(connection: AsyncConnection, came: Mapping[UUID, Iterable[Entry
     for customer, at in found:
         earliest[customer] = min(at, earliest.get(customer, at))
     return earliest
+
+
+async def by_cause(connection: AsyncConnection, causes: Collection[Cause]) -> dict[Cause, Event]:
+    """The events that these causes name, as far as they are kept."""
+    columns = (_E.identity_id, _E.event_key)
+    given = rows("given", columns)
+    found = await connection.execute(
+        sa.select(*_E, _I.kind, _I.value)
+        .join(given, sa.and_(_E.identity_id == given.c.identity_id, _E.event_key == given.c.event_key))
+        .join(tables.identities, _E.identity_id == _I.id),
+        columns_of("given", columns, [(cause.identity, event_key(cause.event_id)) for cause in causes]),
+    )
+    return {entry.cause: entry.event for entry in map(_entry, found)}
 
 
 async def beginnings(connection: AsyncConnection, identities: Collection[UUID]) -> dict[UUID, datetime]:

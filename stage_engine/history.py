@@ -56,13 +56,17 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> UUID:
-        """16 bytes for an index in place of a text."""
-        return UUID(bytes=blake2b(self.event.id.encode(), digest_size=16).digest())
+        return event_key(self.event.id)
 
     @property
     def precedence(self) -> "Precedence":
         """Of copies with one event id the one received first counts."""
         return self.event.received_at, self.body, self.event.imported_at or NOT_IMPORTED
+
+
+def event_key(event_id: str) -> UUID:
+    """16 bytes for an index in place of a text."""
+    return UUID(bytes=blake2b(event_id.encode(), digest_size=16).digest())
 
 
 _body = msgspec.json.Encoder(decimal_format="string", order="deterministic")

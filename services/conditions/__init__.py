@@ -18,7 +18,8 @@ from enum import Enum
 from typing import Any, Final
 
 from services.conditions.check import check, check_condition
-from services.conditions.compile import Run, Test, counting, truth, value
+from services.conditions.compile import Run, Test, counting, truth, value, with_allowance
+from services.conditions.conjuncts import conjuncts
 from services.conditions.kinds import Kind
 from services.conditions.names import Names
 from services.conditions.parse import parse
@@ -28,12 +29,14 @@ __all__ = [
     "MISSING",
     "Condition",
     "ConditionError",
+    "Conjunct",
     "Expression",
     "Kind",
     "Missing",
     "Names",
     "compile_condition",
     "compile_expression",
+    "explain",
 ]
 
 
@@ -50,15 +53,31 @@ MISSING: Final = Missing.MISSING
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """`reads` are the paths that the text names: ("facts", "orders")."""
+    """`reads` are the paths that the text names: ("facts", "orders"). `parts` are joined by its top-level `&&`."""
 
     text: str
     reads: frozenset[tuple[str, ...]]
     run: Test = field(repr=False, compare=False)
+    parts: "tuple[Condition, ...]" = field(default=(), repr=False, compare=False)
 
     def holds(self, scope: Mapping[str, Any]) -> bool:
         """Never raises, whatever stands in the scope."""
         return self.run(scope)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conjunct:
+    """One of the parts of a condition that must all hold, and whether it does."""
+
+    text: str
+    holds: bool
+    reads: frozenset[tuple[str, ...]]
+
+
+def explain(condition: Condition, scope: Mapping[str, Any]) -> tuple[Conjunct, ...]:
+    """The condition taken apart at its top-level `&&`. All conjuncts hold exactly when it does; never raises."""
+    shared = with_allowance(scope)  # one allowance of steps for all of them, as the whole has
+    return tuple(Conjunct(text=part.text, holds=part.run(shared), reads=part.reads) for part in condition.parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +100,17 @@ def compile_condition(text: str, names: Names) -> Condition:
     tree = parse(text)
     found = check_condition(tree, names)
     run = truth(tree)
-    return Condition(text=text, reads=found.reads, run=counting(run) if found.has_macros else run)
+    return Condition(
+        text=text,
+        reads=found.reads,
+        run=counting(run) if found.has_macros else run,
+        parts=tuple(_part(part, names) for part in conjuncts(text)),
+    )
+
+
+def _part(text: str, names: Names) -> Condition:
+    tree = parse(text)
+    return Condition(text=text, reads=check_condition(tree, names).reads, run=truth(tree))
 
 
 def compile_expression(text: str, names: Names) -> Expression:

@@ -57,7 +57,11 @@ _TURNED: Final = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": 
 
 def counting(run: Run) -> Run:
     """Around a whole tree with macros: each evaluation gets its own allowance of steps."""
-    return lambda scope: run({**scope, _STEPS: [MAX_STEPS]})
+    return lambda scope: run(with_allowance(scope))
+
+
+def with_allowance(scope: Scope) -> Scope:
+    return {**scope, _STEPS: [MAX_STEPS]}
 
 
 def truth(node: Expr) -> Test:  # noqa: PLR0911  one line a kind of node

@@ -92,6 +92,15 @@ class Track:
     timed_rules: Mapping[str, tuple[TimedRule, ...]]
     named_order_only: bool = False
 
+    def rules(self) -> "tuple[EventRule | TimedRule, ...]":
+        """All of them, by the stages that they lead to and in the order in which they are listed there."""
+        listed = (rule for by in (self.event_rules, self.timed_rules) for rules in by.values() for rule in rules)
+        return tuple(sorted({rule.id: rule for rule in listed}.values(), key=self._place))
+
+    def _place(self, rule: "EventRule | TimedRule") -> tuple[int, int]:
+        number = rule.id.rpartition("[")[2].removesuffix("]")
+        return self.stages.index(rule.target), int(number) if number.isdigit() else -1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:

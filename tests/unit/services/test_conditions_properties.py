@@ -11,7 +11,15 @@ from cel_expr_python import cel
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from services.conditions import MISSING, Condition, ConditionError, Names, compile_condition, compile_expression
+from services.conditions import (
+    MISSING,
+    Condition,
+    ConditionError,
+    Names,
+    compile_condition,
+    compile_expression,
+    explain,
+)
 
 SHORT = settings(max_examples=200, deadline=None)  # two cores are shared: a deadline would be chance
 NAMES = Names(open={"e", "facts"})
@@ -242,6 +250,17 @@ def test_whatever_the_scope_holds_the_answer_is_true_or_false(text: str, inside:
     assume(condition is not None)
     assert condition is not None
     assert condition.holds({"e": inside}) in (True, False)
+
+
+@SHORT
+@given(st.lists(conditions, min_size=1, max_size=4).map(" && ".join), st.dictionaries(members, anyhow) | data)
+@example("e.a && (e.b && (e.i > 1 || e.j > 1)) && !e.no", {"a": True, "b": True, "i": 2})
+@example("e.r.all(z, e.r.all(w, true)) && e.r.all(z, e.r.all(w, true))", {"r": [0] * 80})
+def test_all_conjuncts_hold_exactly_when_the_condition_does(text: str, inside: object) -> None:
+    condition = compile_condition(text, NAMES)
+    found = explain(condition, {"e": inside})
+    assert all(one.holds for one in found) is condition.holds({"e": inside})
+    assert frozenset[tuple[str, ...]]().union(*(one.reads for one in found)) == condition.reads
 
 
 numbers = st.integers(-(10**12), 10**12) | st.decimals(-(10**9), 10**9, places=2) | reals
