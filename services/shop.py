@@ -15,6 +15,7 @@ from zoneinfo import available_timezones
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.constructor import RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from services.contracts.storefront import Look, Sender, Storefront
@@ -27,6 +28,13 @@ T = TypeVar("T")
 __all__ = ["Look", "Sender", "Shop", "Storefront", "YamlFile", "default_shop", "demo_shop", "load_shop", "plain"]
 
 
+class _Constructor(RoundTripConstructor):
+    """A time is text here, as in JSON: who reads it decides what its zone is."""
+
+
+_Constructor.add_constructor("tag:yaml.org,2002:timestamp", RoundTripConstructor.construct_scalar)
+
+
 class YamlFile:
     """One YAML file: its data, and where in it each part stands."""
 
@@ -34,7 +42,9 @@ class YamlFile:
         """Raises ShopError for a file that is missing or is no YAML."""
         self.path = path
         try:
-            self.data: Any = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
+            yaml = YAML(typ="rt")
+            yaml.Constructor = _Constructor
+            self.data: Any = yaml.load(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise ShopError(f"{path}:1:1 {error.strerror}; `stagepost init` writes a shop directory") from None
         except MarkedYAMLError as error:

@@ -1,14 +1,18 @@
 """`stagepost stage-engine`, `asyncapi`; for looking `why`; for mending `dead-letters` and `refold`."""
 
+import os
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from services.commands import run_main
+from services.commands import EXIT_NEEDS_A_PERSON, run_main
 
 dead_letters = typer.Typer(no_args_is_help=True, help="Records that could not be understood: look, and send again.")
+
+WHERE = "The shop directory, `shop` by default; then parts of scenarios' names, or names of their files."
 
 
 def register(app: typer.Typer) -> None:
@@ -16,6 +20,7 @@ def register(app: typer.Typer) -> None:
     app.command()(refold)
     app.command()(why)
     app.command()(asyncapi)
+    app.command("test")(scenarios)
     app.add_typer(dead_letters, name="dead-letters")
 
 
@@ -32,6 +37,31 @@ def asyncapi() -> None:
     from stage_engine.asyncapi import as_yaml
 
     typer.echo(as_yaml(), nl=False)
+
+
+def scenarios(
+    where: Annotated[
+        list[str] | None, typer.Argument(help=WHERE, metavar="[DIR] [NAME]...", show_default=False)
+    ] = None,
+    coverage: Annotated[bool, typer.Option("--coverage", help="Name what no scenario has walked.")] = False,  # noqa: FBT002  how typer spells a flag
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell those that hold, too.")] = False,  # noqa: FBT002
+) -> None:
+    """Play a shop's scenarios on a virtual clock, with the fold that production runs.
+
+    Exits 1 when something did not come out as expected, 2 on a fault in a file.
+    """
+    from services.errors import ConfigurationError
+    from stage_engine.scenarios.run import run
+
+    said = list(where or [])
+    directory = Path(said.pop(0)) if said and Path(said[0]).is_dir() else Path(os.environ.get("STAGEPOST_SHOP", "shop"))
+    try:
+        result = run(directory, said, verbose=verbose, coverage=coverage, say=typer.echo)
+    except ConfigurationError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(EXIT_NEEDS_A_PERSON) from None
+    if result.failed:
+        raise typer.Exit(1)
 
 
 @dead_letters.command("list")

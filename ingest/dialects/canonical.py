@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from ingest.dialects.reading import Call, Refusal
-from ingest.dialects.vocabulary import IDS, NAMES, NAMES_A_CONTACT, NUMBERS, SPELLINGS, folded
+from ingest.dialects.vocabulary import IDS, NAMES_A_CONTACT, NUMBERS
 from services.contracts.events import Event, Rank, rank_of
 from services.contracts.identity import Who
+from services.contracts.vocabulary import NAMES, SPELLINGS, folded
 
 MAX_LABEL: Final = 200
 """Characters of an event's id and of its name."""

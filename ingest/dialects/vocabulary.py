@@ -1,13 +1,8 @@
-"""Which properties are numbers or ids, beside the names that all services know. docs/events.md says it to people."""
+"""What of the properties are numbers or ids, and whose address is the customer's. docs/events.md says it to people."""
 
 from typing import Final
 
 from services.contracts.events import Name
-from services.contracts.vocabulary import NAMES as NAMES
-from services.contracts.vocabulary import OWN as OWN
-from services.contracts.vocabulary import SPEC as SPEC
-from services.contracts.vocabulary import SPELLINGS as SPELLINGS
-from services.contracts.vocabulary import folded as folded
 
 NAMES_A_CONTACT: Final = frozenset({Name.EMAIL_SUBSCRIBED, Name.EMAIL_UNSUBSCRIBED, "Enquiry Made"})
 """Beside checkouts and orders, whose `email` and `phone` are the customer's. A `Cart Shared` has a friend's."""

@@ -81,3 +81,15 @@ SPELLINGS: Final[dict[str, str]] = {
     for spelling in (name, *older)
 }
 """Every folded spelling, and the one name it stands for."""
+
+PROPERTIES: Final = (
+    "query", "list_id", "category", "products", "filters", "sorts", "promotion_id", "creative", "name", "position",
+    "product_id", "sku", "brand", "variant", "price", "quantity", "coupon", "url", "image_url", "currency", "value",
+    "cart_id", "order_id", "revenue", "shipping", "tax", "discount", "checkout_id", "step", "shipping_method",
+    "payment_method", "total", "subtotal", "coupon_id", "coupon_name", "reason", "wishlist_id", "wishlist_name",
+    "share_via", "share_message", "recipient", "review_id", "review_body", "rating",
+    "previous_id", "group_id", "group_traits", "path", "title", "referrer", "tracking_url", "kind", "subject",
+    "campaign", "tier", "score", "referred_id", "list", "case_id", "track", "stage", "by", "previous_price",
+    "message_id", "follow_up",
+)  # fmt: skip
+"""What the events in docs/events.md may say of themselves, beside who it is. A shop's own properties are kept, too."""

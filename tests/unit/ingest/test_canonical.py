@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.dialects.canonical import as_number, canonical_name, canonical_properties
-from ingest.dialects.vocabulary import NAMES, SPEC
 from services.contracts.events import Event
+from services.contracts.vocabulary import NAMES, SPEC
 
 
 def test_every_older_spelling_leads_to_the_one_name() -> None:

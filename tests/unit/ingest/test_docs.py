@@ -3,13 +3,14 @@
 import re
 from pathlib import Path
 
-from ingest.dialects.vocabulary import IDS, NUMBERS, OWN, SPEC
+from ingest.dialects.vocabulary import IDS, NUMBERS
 from ingest.limits import Limits
 from ingest.openapi import ERRORS
 from ingest.routes import HOT_ROUTES
 from ingest.settings import PublishSettings
 from services.contracts import events
 from services.contracts.events import Rank, rank_of
+from services.contracts.vocabulary import OWN, PROPERTIES, SPEC
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 EVENTS = (DOCS / "events.md").read_text(encoding="utf-8")
@@ -24,6 +25,12 @@ def rows() -> dict[str, list[str]]:
 
 def test_every_name_stands_in_the_vocabulary_and_no_other() -> None:
     assert set(rows()) == {*SPEC, *OWN}
+
+
+def test_every_property_of_an_event_stands_in_the_vocabulary_and_no_other() -> None:
+    product = set(re.findall(r"`(\w+)`", EVENTS.split("P stands for a product: ")[1].split(". Where")[0]))
+    told = {word for cells in rows().values() for word in re.findall(r"\w+", re.sub(r"\(.*\)", "", cells[1]))}
+    assert (told | product) - {"P", "as", "Order", "Completed", "email", "phone"} == set(PROPERTIES)
 
 
 def test_every_ranked_name_stands_in_the_vocabulary() -> None:
