@@ -93,7 +93,7 @@ class Consumer:
                     await store.write_dead_letters(connection, dead)
                     await self.offsets.advance(connection, stretches)
             except Grew as grew:
-                also_lock |= grew.customers
+                also_lock |= grew.rows
             except DBAPIError as error:
                 if refuses(error) and not in_parts:
                     log.warning("an event of the batch can't be stored; looking for it", why=repr(error.orig))

@@ -1,10 +1,11 @@
 """Who is whom: identities point from weak to strong, and the end of the pointers is the customer. Pure.
 
 Accounts never weld through a device or an address: a pointer only ever leads to a stronger kind, and of several the
-strongest kind, then the earliest, then the smallest by bytes holds. That depends on the set of what was said, never on
-the order in which it came.
+strongest kind, then the earliest, then the smallest by bytes holds. Of those that would point to one identity the
+earliest do. That depends on the set of what was said, never on the order in which it came.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -16,6 +17,11 @@ from services.contracts.identity import Identity, IdentityKind, Who, identities_
 
 TILL = 5
 """An identity seen with more than this many of its strongest kind is a shared device or address: it points nowhere."""
+
+MOST_POINTING = 1_000
+"""Of the identities that would point to one, so many of the earliest do. A person comes to some dozens of devices and
+cleared cookies in years; what has more is a shared account or a bot's, and without an end its customer would become
+everybody, locked and folded as one."""
 
 IDENTITY_SPACE = UUID("6d3f8f39-3c58-4b0c-9d0e-3d6f4c2b1a70")
 """Identities' own ids are not secret: they are a 16-byte key for (storefront, kind, value), never shown outside."""
@@ -76,6 +82,26 @@ def pointer(links: Iterable[Link]) -> Link | None:
     if not is_alias and len({link.strong for link in of_strongest}) > TILL:
         return None
     return min(of_strongest, key=lambda link: (link.at, link.strong.value))
+
+
+def pointers(links: Iterable[Link], *, most: int = MOST_POINTING) -> dict[Identity, Link]:
+    """Where everyone points, of all that was ever said in one storefront.
+
+    Who comes too late to be one of the earliest points nowhere and falls back to nobody else, like a till.
+    """
+    said: dict[Identity, list[Link]] = defaultdict(list)
+    for link in links:
+        said[link.weak].append(link)
+    wanting: dict[Identity, list[Link]] = defaultdict(list)
+    for of_one in said.values():
+        if (held := pointer(of_one)) is not None:
+            wanting[held.strong].append(held)
+    return {link.weak: link for wishes in wanting.values() for link in sorted(wishes, key=_place)[:most]}
+
+
+def _place(link: Link) -> tuple[datetime, Identity]:
+    """Where one stands among those that would point to the same."""
+    return link.at, link.weak
 
 
 Node = TypeVar("Node", bound=Hashable)

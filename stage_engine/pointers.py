@@ -1,54 +1,41 @@
 """Who is whom, in Postgres: identities, what links them, and the customers they come to, under locks.
 
-The order of locks is new identities, new links, the identities that these turn with all that lead to them, customers;
-each sorted. A batch that says nothing new of who is whom locks customers only. Whoever changes where an identity ends
+The order of locks is new identities, new links, the identities that these may turn (`turning.py`), customers; each
+sorted. A batch that says nothing new of who is whom locks customers only. Whoever changes where an identity ends
 holds the customers that it leaves and that it comes to. What was resolved before the locks is resolved again after them
-in a new statement; when that leads to customers that are not locked, the transaction begins again with the larger set
+in a new statement; when that leads to rows that are not locked, the transaction begins again with the larger set
 (`Grew`). Two that turn pointers of one tree at once may still deadlock: Postgres ends one of them, which begins again.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.contracts.identity import Identity, IdentityKind
+from services.contracts.identity import Identity
 from services.postgres import among, columns_of, rows, selected
 from stage_engine import tables
 from stage_engine.arrivals import Arrival
-from stage_engine.identity import TILL, Link, customer_id, identity_id, pointer, root_of
+from stage_engine.identity import customer_id, identity_id, root_of
+from stage_engine.turning import NODE, Node, NotLocked, Pair, leading_to, node_of, turn
 
 Namespaces = Mapping[str, UUID]
 """The secret of each storefront that its customers' ids are made with."""
 
 _I = tables.identities.c
 _L = tables.links.c
-_NODE = (_I.id, _I.storefront, _I.kind, _I.value, _I.points_to, _I.points_since, _I.customer_id)
 
 
 class Grew(Exception):
-    """The transaction must begin again and lock these customers too."""
+    """The transaction must begin again and lock these identities and customers too."""
 
-    def __init__(self, customers: Collection[UUID]) -> None:
-        super().__init__(f"{len(customers)} customers to lock")
-        self.customers = frozenset(customers)
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """An identity's row; `customer` is where its pointers were last seen to end."""
-
-    id: UUID
-    storefront: str
-    identity: Identity
-    points_to: UUID | None
-    points_since: datetime | None
-    customer: UUID
+    def __init__(self, rows: Collection[UUID]) -> None:
+        super().__init__(f"{len(rows)} rows to lock")
+        self.rows = frozenset(rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +79,9 @@ async def settle(
     }
     own = {a.entry.identity for a in arrivals}
     fresh = await _insert(connection, named, namespaces)
-    turned = await _repoint(connection, await _link(connection, arrivals))
+    turned = await turn(connection, await _link(connection, arrivals), also_lock)
+    if isinstance(turned, NotLocked):
+        raise Grew(turned.identities)
 
     settled = await _resolve(connection, own, turned, fresh, namespaces)
     locked = await _lock_customers(connection, settled.customers | frozenset(also_lock), settled.nodes, namespaces)
@@ -124,12 +113,12 @@ async def _insert(
     return frozenset(found.scalars())
 
 
-async def _link(connection: AsyncConnection, arrivals: Collection[Arrival]) -> frozenset[UUID]:
-    """Keeps the earliest time of every link; returns the weak ends of those that are new or became earlier.
+async def _link(connection: AsyncConnection, arrivals: Collection[Arrival]) -> frozenset[Pair]:
+    """Keeps the earliest time of every link; returns those that are new or became earlier.
 
     Most were said before. They are only read: a lock on them would make those wait who say the same again.
     """
-    earliest: dict[tuple[UUID, UUID], tuple[int, datetime]] = {}
+    earliest: dict[Pair, tuple[int, datetime]] = {}
     for a in arrivals:
         storefront = a.entry.event.storefront
         for link in a.links:
@@ -156,66 +145,10 @@ async def _link(connection: AsyncConnection, arrivals: Collection[Arrival]) -> f
         index_elements=[_L.weak, _L.strong],
         set_={"at": statement.excluded.at},
         where=statement.excluded.at < _L.at,
-    ).returning(_L.weak)
+    ).returning(*pairs)
     values = [(*pair, *said) for pair, said in sorted(earliest.items())]
     found = await connection.execute(kept, columns_of("said", columns, values))
-    return frozenset(found.scalars())
-
-
-async def _repoint(connection: AsyncConnection, weak: Collection[UUID]) -> frozenset[UUID]:
-    """Lets each identity point where its links now say; returns those whose pointer changed.
-
-    Locks them and all that lead to them: whoever turns one writes the customer of the others too.
-    """
-    if not weak:
-        return frozenset()
-    leading = _leading_to(weak)
-    locked = await connection.execute(
-        sa.select(*_NODE)
-        .where(_I.id == sa.any_(sa.func.array(sa.select(leading.c.id).scalar_subquery())))
-        .order_by(_I.id)
-        .with_for_update()
-    )
-    nodes = {row.id: _node(row) for row in locked}
-    links = await _strongest_links(connection, {id_: nodes[id_].identity for id_ in weak})
-    turned: dict[UUID, tuple[UUID | None, datetime | None]] = {}
-    for id_, candidates in links.items():
-        held = pointer(candidates)
-        target = (candidates[held], held.at) if held else (None, None)
-        if target != (nodes[id_].points_to, nodes[id_].points_since):
-            turned[id_] = target
-    if turned:
-        columns = (_I.id, _I.points_to, _I.points_since)
-        given = rows("turned", columns)
-        await connection.execute(
-            sa.update(tables.identities)
-            .where(_I.id == given.c.id)
-            .values(points_to=given.c.points_to, points_since=given.c.points_since),
-            columns_of("turned", columns, [(id_, *target) for id_, target in sorted(turned.items())]),
-        )
-    return frozenset(turned)
-
-
-async def _strongest_links(connection: AsyncConnection, weak: Mapping[UUID, Identity]) -> dict[UUID, dict[Link, UUID]]:
-    """As many links of each as decide where it points: the first by kind, time and bytes. A till has thousands."""
-    given = rows("weak", (_I.id,))
-    strong = tables.identities.alias("strong")
-    first = (
-        sa.select(_L.at, strong.c.id, strong.c.kind, strong.c.value)
-        .join(strong, strong.c.id == _L.strong)
-        .where(_L.weak == given.c.id)
-        .order_by(_L.strong_kind, _L.at, strong.c.value)
-        .limit(TILL + 1)
-        .lateral("first")
-    )
-    found = await connection.execute(
-        sa.select(given.c.id.label("weak"), *first.c).join_from(given, first, sa.true()),
-        columns_of("weak", (_I.id,), [(id_,) for id_ in weak]),
-    )
-    links: dict[UUID, dict[Link, UUID]] = {id_: {} for id_ in weak}
-    for row in found:
-        links[row.weak][Link(weak[row.weak], Identity(IdentityKind(row.kind), row.value), row.at)] = row.id
-    return links
+    return frozenset((row.weak, row.strong) for row in found)
 
 
 async def _resolve(
@@ -233,9 +166,9 @@ async def _resolve(
 
     def follow(id_: UUID) -> tuple[UUID, datetime] | None:
         node = nodes.get(id_)
-        if node is None or node.points_to is None or node.points_since is None:
+        if node is None or node.points_to is None or node.wants_since is None:
             return None
-        return node.points_to, node.points_since
+        return node.points_to, node.wants_since
 
     ends: dict[UUID, UUID] = {}
     for id_ in turned_tree:
@@ -251,26 +184,20 @@ async def _resolve(
 
 
 async def _nodes(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, Node]:
-    found = await connection.execute(sa.select(*_NODE).where(among(_I.id, ids)))
-    return {row.id: _node(row) for row in found}
+    found = await connection.execute(sa.select(*NODE).where(among(_I.id, ids)))
+    return {row.id: node_of(row) for row in found}
 
 
 async def _around(connection: AsyncConnection, turned: Collection[UUID]) -> dict[UUID, Node]:
     """The rows of all that leads to `turned`, and of all that `turned` leads to."""
-    back = _leading_to(turned)
+    back = leading_to(turned)
     forth = sa.select(_I.id, _I.points_to).where(among(_I.id, turned)).cte("forth", recursive=True)
     forth = forth.union(sa.select(_I.id, _I.points_to).join(forth, _I.id == forth.c.points_to))
     around = sa.union(sa.select(back.c.id), sa.select(forth.c.id)).subquery()
     # By an array, so that the planner can't take the few for a part of the table that is worth a scan of all of it.
-    few = sa.select(*_NODE).where(_I.id == sa.any_(sa.func.array(sa.select(around.c.id).scalar_subquery())))
+    few = sa.select(*NODE).where(_I.id == sa.any_(sa.func.array(sa.select(around.c.id).scalar_subquery())))
     found = await connection.execute(few)
-    return {row.id: _node(row) for row in found}
-
-
-def _leading_to(ids: Collection[UUID]) -> sa.CTE:
-    """The identities and all whose pointers lead to one of them."""
-    back = sa.select(_I.id).where(among(_I.id, ids)).cte("back", recursive=True)
-    return back.union(sa.select(_I.id).join(back, _I.points_to == back.c.id))
+    return {row.id: node_of(row) for row in found}
 
 
 def _pointing_to(nodes: Mapping[UUID, Node], targets: Collection[UUID]) -> set[UUID]:
@@ -318,14 +245,3 @@ async def _lock_customers(
         await connection.execute(made.on_conflict_do_nothing(), columns_of("rooted", columns, values))
     locked = await connection.execute(sa.select(c.id).where(among(c.id, customers)).order_by(c.id).with_for_update())
     return frozenset(locked.scalars())
-
-
-def _node(row: Any) -> Node:  # noqa: ANN401  SQLAlchemy's row
-    return Node(
-        row.id,
-        row.storefront,
-        Identity(IdentityKind(row.kind), row.value),
-        row.points_to,
-        row.points_since,
-        row.customer_id,
-    )

@@ -30,11 +30,15 @@ identities = sa.Table(
     sa.Column("storefront", sa.Text, nullable=False),
     sa.Column("kind", sa.SmallInteger, nullable=False, comment="services.contracts.identity.IdentityKind"),
     sa.Column("value", Bytewise, nullable=False),
-    sa.Column("points_to", Uuid, comment="a stronger identity, or by alias another account; null at a root"),
-    sa.Column("points_since", Time),
+    sa.Column("wants", Uuid, comment="what its links decide: a stronger identity, or by alias another account"),
+    sa.Column("wants_since", Time, comment="the time of the link that decides"),
+    sa.Column("points_to", Uuid, comment="what it wants, if it is one of the earliest that do; null at a root"),
     sa.Column("customer_id", Uuid, nullable=False, comment="where the pointers end"),
     sa.Index("identities_by_customer", "customer_id"),
-    sa.Index("identities_by_target", "points_to"),
+    sa.Index(
+        "identities_by_target", "points_to", "wants_since", "kind", postgresql_where=sa.text("points_to IS NOT NULL")
+    ),
+    sa.Index("identities_by_wish", "wants", "wants_since", "kind", postgresql_where=sa.text("wants IS NOT NULL")),
 )
 
 links = sa.Table(

@@ -206,18 +206,41 @@ def upgrade() -> None:
         sa.Column("kind", sa.SmallInteger(), nullable=False, comment="services.contracts.identity.IdentityKind"),
         sa.Column("value", sa.Text(collation="C"), nullable=False),
         sa.Column(
+            "wants",
+            sa.UUID(),
+            nullable=True,
+            comment="what its links decide: a stronger identity, or by alias another account",
+        ),
+        sa.Column(
+            "wants_since", sa.DateTime(timezone=True), nullable=True, comment="the time of the link that decides"
+        ),
+        sa.Column(
             "points_to",
             sa.UUID(),
             nullable=True,
-            comment="a stronger identity, or by alias another account; null at a root",
+            comment="what it wants, if it is one of the earliest that do; null at a root",
         ),
-        sa.Column("points_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("customer_id", sa.UUID(), nullable=False, comment="where the pointers end"),
         sa.PrimaryKeyConstraint("id"),
         schema="engine",
     )
     op.create_index("identities_by_customer", "identities", ["customer_id"], unique=False, schema="engine")
-    op.create_index("identities_by_target", "identities", ["points_to"], unique=False, schema="engine")
+    op.create_index(
+        "identities_by_target",
+        "identities",
+        ["points_to", "wants_since", "kind"],
+        unique=False,
+        schema="engine",
+        postgresql_where=sa.text("points_to IS NOT NULL"),
+    )
+    op.create_index(
+        "identities_by_wish",
+        "identities",
+        ["wants", "wants_since", "kind"],
+        unique=False,
+        schema="engine",
+        postgresql_where=sa.text("wants IS NOT NULL"),
+    )
     op.create_table(
         "instances",
         sa.Column("customer_id", sa.UUID(), nullable=False),

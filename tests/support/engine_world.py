@@ -146,7 +146,7 @@ class World:
                 async with transaction(self.engine) as connection:
                     await take_in(connection, arrivals, self.rules, self.namespaces, also_lock=also_lock)
             except Grew as grew:
-                also_lock |= grew.customers
+                also_lock |= grew.rows
             else:
                 return
 

@@ -53,7 +53,7 @@ async def recorded(engine: AsyncEngine, *, seed: int, events: int) -> Evidence:
                     await store.write_dead_letters(connection, arrivals.dead)
                     await store.raise_watermark(connection, datetime.now(UTC) - timedelta(minutes=1))
             except Grew as grew:
-                locked |= grew.customers
+                locked |= grew.rows
             else:
                 break
     async with transaction(engine) as connection:

@@ -15,7 +15,7 @@ from services.shop import Storefront
 from stage_engine.arrivals import Arrival, Arrivals, Place, arrivals_of
 from stage_engine.fold import Folded, fold
 from stage_engine.history import Entry
-from stage_engine.identity import Link, customer_id, identity_id, pointer, root_of
+from stage_engine.identity import Link, customer_id, identity_id, pointers, root_of
 from stage_engine.model.model import Model
 
 
@@ -82,18 +82,14 @@ def sorted_out(records: Iterable[Logged], storefronts: Mapping[str, Storefront])
 def customers_of(arrivals: Sequence[Arrival], namespaces: Mapping[str, UUID]) -> dict[UUID, UUID]:
     """Where the pointers of every identity that was ever named end: all links at once, in no order."""
     named: dict[UUID, tuple[str, Identity]] = {}
-    links: dict[UUID, dict[UUID, Link]] = defaultdict(dict)
+    links: dict[str, list[Link]] = defaultdict(list)
     for arrival in arrivals:
         storefront = arrival.entry.event.storefront
         ends = [end for link in arrival.links for end in (link.weak, link.strong)]
         named.update(
             (identity_id(storefront, identity), (storefront, identity)) for identity in (*arrival.named, *ends)
         )
-        for link in arrival.links:
-            strong = identity_id(storefront, link.strong)
-            said = links[identity_id(storefront, link.weak)]
-            if strong not in said or link.at < said[strong].at:
-                said[strong] = link
+        links[storefront] += arrival.links
     follow = _following(links)
     found = {}
     for id_ in named:
@@ -102,11 +98,10 @@ def customers_of(arrivals: Sequence[Arrival], namespaces: Mapping[str, UUID]) ->
     return found
 
 
-def _following(links: Mapping[UUID, Mapping[UUID, Link]]) -> Callable[[UUID], tuple[UUID, datetime] | None]:
-    pointers: dict[UUID, tuple[UUID, datetime]] = {}
-    for weak, said in links.items():
-        held = pointer(said.values())
-        if held is not None:
-            strong = next(id_ for id_, link in said.items() if link is held)
-            pointers[weak] = strong, held.at
-    return pointers.get
+def _following(links: Mapping[str, Iterable[Link]]) -> Callable[[UUID], tuple[UUID, datetime] | None]:
+    onward = {
+        identity_id(storefront, weak): (identity_id(storefront, link.strong), link.at)
+        for storefront, said in links.items()
+        for weak, link in pointers(said).items()
+    }
+    return onward.get

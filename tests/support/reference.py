@@ -10,25 +10,24 @@ from services.contracts.storefront import Storefront
 from stage_engine.arrivals import Arrival
 from stage_engine.fold import Folded, fold
 from stage_engine.history import Entry
-from stage_engine.identity import Link, customer_id, identity_id, pointer, root_of
+from stage_engine.identity import MOST_POINTING, Link, customer_id, identity_id, pointers, root_of
 from stage_engine.model.model import Model
 
 
-def customers_by_identity(arrivals: Iterable[Arrival], storefront: str, namespace: UUID) -> dict[UUID, UUID]:
+def customers_by_identity(
+    arrivals: Iterable[Arrival], storefront: str, namespace: UUID, *, most: int = MOST_POINTING
+) -> dict[UUID, UUID]:
     """Where every identity that was named ends."""
     named: dict[UUID, Identity] = {}
-    said: dict[UUID, dict[Identity, datetime]] = defaultdict(dict)
+    links: list[Link] = []
     for a in arrivals:
         for identity in (*a.named, *(end for link in a.links for end in (link.weak, link.strong))):
             named[identity_id(storefront, identity)] = identity
-        for link in a.links:
-            strongs = said[identity_id(storefront, link.weak)]
-            strongs[link.strong] = min(link.at, strongs.get(link.strong, link.at))
-    held = {
-        weak: pointer([Link(named[weak], strong, at) for strong, at in strongs.items()])
-        for weak, strongs in said.items()
+        links += a.links
+    held = pointers(links, most=most)
+    onward = {
+        identity_id(storefront, weak): (identity_id(storefront, link.strong), link.at) for weak, link in held.items()
     }
-    onward = {weak: (identity_id(storefront, link.strong), link.at) for weak, link in held.items() if link}
     return {id_: customer_id(namespace, named[root_of(id_, onward.get)]) for id_ in named}
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from services.contracts.identity import Identity, IdentityKind
-from stage_engine.identity import Link, customer_id, identity_id, pointer, root_of
+from stage_engine.identity import MOST_POINTING, Link, customer_id, identity_id, pointer, pointers, root_of
 from tests.unit.stage_engine.builders import START, said
 
 USER, EMAIL, PHONE, DEVICE, CART = (
@@ -134,6 +134,53 @@ def test_many_of_a_weaker_kind_make_no_till() -> None:
 
 def test_one_account_named_often_makes_no_till() -> None:
     assert pointer(link(device("a"), user("u1"), n) for n in range(9)) == link(device("a"), user("u1"))
+
+
+def logins(*of: tuple[str, int]) -> list[Link]:
+    return [link(device(value), user("u"), seconds) for value, seconds in of]
+
+
+def pointing(links: list[Link], most: int = 2) -> set[str]:
+    return {weak.value for weak in pointers(links, most=most)}
+
+
+def test_a_thousand_point_to_one_and_the_next_does_not() -> None:
+    links = logins(*((f"a{n}", n) for n in range(MOST_POINTING + 1)))
+    assert pointing(links[::-1], MOST_POINTING) == {f"a{n}" for n in range(1_000)}
+
+
+def test_of_too_many_the_earliest_point() -> None:
+    assert pointing(logins(("a", 9), ("b", 3), ("c", 5))) == {"b", "c"}
+
+
+def test_of_one_time_the_stronger_kind_then_the_smaller_by_bytes_points() -> None:
+    assert pointing(logins(("b", 3), ("Z", 3), ("a", 3))) == {"Z", "a"}
+    address = link(Identity(EMAIL, "z@b.c"), user("u"), 3)
+    assert pointing([*logins(("a", 3), ("b", 3)), address]) == {"a", "z@b.c"}
+
+
+def test_who_is_one_too_many_falls_back_to_nobody_else() -> None:
+    other = link(device("c"), Identity(EMAIL, "a@b.c"))
+    assert pointing([*logins(("a", 1), ("b", 2), ("c", 3)), other]) == {"a", "b"}
+
+
+def test_one_that_turns_elsewhere_lets_the_next_in() -> None:
+    crowd = [link(device(value), Identity(EMAIL, "a@b.c"), n) for n, value in enumerate("abc")]
+    assert pointing(crowd) == {"a", "b"}
+    held = pointers([*crowd, link(device("a"), user("u"), 9)], most=2)
+    assert {weak.value: one.strong.kind for weak, one in held.items()} == {"a": USER, "b": EMAIL, "c": EMAIL}
+
+
+def test_one_that_becomes_a_till_lets_the_next_in() -> None:
+    till = [link(device("a"), user(f"u{n}"), n) for n in range(6)]
+    crowd = [link(device(value), user("u0"), 9) for value in "bc"]
+    assert pointing([*crowd, till[0]]) == {"a", "b"}
+    assert pointing([*crowd, *till]) == {"b", "c"}
+
+
+def test_aliases_take_places_like_all_others() -> None:
+    links = [link(user(f"old{n}"), user("u"), n) for n in range(3)]
+    assert pointing([*links, *logins(("a", 1))]) == {"old0", "old1"}
 
 
 def test_an_identity_without_links_is_a_root() -> None:
