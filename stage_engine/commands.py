@@ -9,6 +9,7 @@ from uuid import UUID
 import typer
 
 from services.commands import EXIT_NEEDS_A_PERSON, run_main
+from services.errors import ConfigurationError
 
 dead_letters = typer.Typer(no_args_is_help=True, help="Records that could not be understood: look, and send again.")
 
@@ -21,6 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command()(why)
     app.command()(asyncapi)
     app.command("test")(scenarios)
+    app.command()(draw)
     app.add_typer(dead_letters, name="dead-letters")
 
 
@@ -50,7 +52,6 @@ def scenarios(
 
     Exits 1 when something did not come out as expected, 2 on a fault in a file.
     """
-    from services.errors import ConfigurationError
     from stage_engine.scenarios.run import run
 
     said = list(where or [])
@@ -62,6 +63,27 @@ def scenarios(
         raise typer.Exit(EXIT_NEEDS_A_PERSON) from None
     if result.failed:
         raise typer.Exit(1)
+
+
+def draw(
+    directory: Annotated[
+        Path, typer.Argument(help="The shop directory.", envvar="STAGEPOST_SHOP", metavar="[DIR]")
+    ] = Path("shop"),
+    track: Annotated[str | None, typer.Option(help="Only this one, as in lifecycle.")] = None,
+) -> None:
+    """Draw the tracks as Mermaid diagrams in Markdown: stagepost draw shop > shop/model.md."""
+    from stage_engine.model.draw import markdown
+    from stage_engine.model.load import load_model
+
+    try:
+        drawn = [known for known in load_model(directory / "lifecycle.yaml").tracks if track in (None, known.name)]
+    except ConfigurationError as error:
+        typer.echo(f"stagepost draw: {error}", err=True)
+        raise typer.Exit(EXIT_NEEDS_A_PERSON) from None
+    if not drawn:
+        typer.echo(f"stagepost draw: {directory}/lifecycle.yaml has no track `{track}`", err=True)
+        raise typer.Exit(EXIT_NEEDS_A_PERSON)
+    typer.echo(markdown(drawn), nl=False)
 
 
 @dead_letters.command("list")

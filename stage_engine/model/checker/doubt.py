@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from stage_engine.model.checker.ways import Rule
+from stage_engine.model.checker.ways import Rule, number_of
 from stage_engine.model.model import Track
 
 Where = tuple[str | int, ...]
@@ -25,5 +25,5 @@ class Doubt:
 def place_of(track: Track, rule: Rule) -> Where:
     """`cart.abandoned[0]` stands at tracks, cart, stages, abandoned, enter, 0; the start's `on` at its stage."""
     stage: Where = ("tracks", track.name, "stages", rule.target)
-    told = rule.id.removeprefix(f"{track.name}.{rule.target}")
-    return (*stage, "enter", int(told[1:-1])) if told.startswith("[") else (*stage, "on")
+    number = number_of(track, rule)
+    return (*stage, "on") if number < 0 else (*stage, "enter", number)

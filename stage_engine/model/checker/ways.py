@@ -11,16 +11,25 @@ from stage_engine.subjects import is_order_event, is_own
 Rule = EventRule | TimedRule
 
 
+def number_of(track: Track, rule: Rule) -> int:
+    """Which of its stage's `enter` it is; -1 for the start's `on`."""
+    told = rule.id.removeprefix(f"{track.name}.{rule.target}")
+    return int(told[1:-1]) if told.startswith("[") else -1
+
+
 @dataclass(frozen=True)
 class Ways:
     track: Track
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
-        """Each once; of one event or one stage in the order in which they are listed."""
+        """Each once, in the order in which they are listed."""
         by_event: list[Rule] = [rule for rules in self.track.event_rules.values() for rule in rules]
         by_time: list[Rule] = [rule for rules in self.track.timed_rules.values() for rule in rules]
-        return tuple({rule.id: rule for rule in by_event + by_time}.values())
+        found = {rule.id: rule for rule in by_event + by_time}.values()
+        return tuple(
+            sorted(found, key=lambda rule: (self.track.stages.index(rule.target), number_of(self.track, rule)))
+        )
 
     @cached_property
     def open(self) -> tuple[str, ...]:
