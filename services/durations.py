@@ -13,7 +13,10 @@ def parse_duration(text: str) -> timedelta:
     if not _FORM.fullmatch(bare):
         raise ValueError(f"`{text}` is no duration; write it as in 30m, 6h, 90d or 1h30m")
     parts = re.findall(r"(\d+)([wdhms])", bare)
-    return sum((timedelta(**{_UNITS[unit]: int(count)}) for count, unit in parts), timedelta())
+    try:
+        return sum((timedelta(**{_UNITS[unit]: int(count)}) for count, unit in parts), timedelta())
+    except (OverflowError, ValueError):  # beyond a million years, or a number of thousands of digits
+        raise ValueError(f"`{text[:40]}` is too long a time") from None
 
 
 def spoken(duration: timedelta) -> str:

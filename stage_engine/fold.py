@@ -189,7 +189,7 @@ class _Folding:
         self._versions.append((position, after))
         for fact in self._model.facts.values():
             if fact.per_order:
-                observe_order(self._facts, fact, before, after, currency=currency)
+                observe_order(self._facts, fact, before, after, event.occurred_at, currency=currency)
         again = event.name == Name.ORDER_COMPLETED and before is not None and before.completed_at is not None
         return replace(event, name=Name.ORDER_UPDATED) if again else event
 

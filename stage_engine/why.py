@@ -270,7 +270,7 @@ class _Looking:
         """Whether such an event changes what is read before a rule looks at it: facts first, then rules."""
         if path[0] == "facts":
             fact = self.model.facts[path[1]]
-            return event in fact.on or (fact.per_order and event in BOOKED)
+            return event in fact.hears or (fact.per_order and event in BOOKED)
         return path[0] == track.per and is_own(track.per, event)
 
 

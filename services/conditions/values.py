@@ -144,7 +144,7 @@ def pick(whole: Value, at: Value) -> Value:
         return None
     if isinstance(whole, list | tuple):
         return whole[at] if isinstance(at, int) and 0 <= at < len(whole) else None
-    if isinstance(whole, Mapping) and isinstance(at, str | int):
+    if isinstance(whole, Mapping) and isinstance(at, str | int | float):
         return whole.get(at)
     return None
 

@@ -3,20 +3,19 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from services.conditions import Names
+from services.conditions import Kind, Names
 from services.errors import ShopError
 from services.shapes import Slip
 from services.shop import YamlFile
-from stage_engine.model.facts import read_fact
-from stage_engine.model.model import EventRule, Fact, FactKind, Model, Per, TimedRule, Track
+from stage_engine.model.facts import kind_of, read_fact
+from stage_engine.model.model import EventRule, Fact, Model, Per, TimedRule, Track
 from stage_engine.model.rules import RulesOf, round_trip
 from stage_engine.model.schema import ModelWritten, TrackWritten, names
 from stage_engine.model.source import PRESETS, Source, Where, presets
 
 __all__ = ["PRESETS", "Reading", "load_model", "presets", "read_model"]
-SUBJECT_MEMBERS = {"items": "list", "value": "money", "quantity": "int"}
+SUBJECT_MEMBERS: dict[str, Kind] = {"items": "list", "value": "money", "quantity": "int"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +110,15 @@ def _start(source: Source, where: Where, name: str, spec: TrackWritten) -> str |
 def _by_event(facts: Iterable[Fact]) -> dict[str, tuple[Fact, ...]]:
     found: dict[str, tuple[Fact, ...]] = {}
     for fact in facts:
-        for name in fact.on:
+        for name in sorted(fact.hears):
             found[name] = (*found.get(name, ()), fact)
     return found
 
 
 def _scope(model: ModelWritten, facts: Mapping[str, Fact], per: Per) -> Names:
     """What a rule's condition may name."""
-    types: dict[FactKind, Any] = {FactKind.COUNT: "int", FactKind.DISTINCT: "int", FactKind.LATEST: "timestamp"}
-    kinds = {f.name: types.get(f.kind, "money" if f.kind is FactKind.SUM else "any") for f in facts.values()}
-    closed: dict[str, dict[str, Any]] = {
+    kinds = {fact.name: kind_of(fact) for fact in facts.values()}
+    closed: dict[str, dict[str, Kind]] = {
         "facts": {**dict.fromkeys(model.facts, "any"), **kinds},  # a faulty one was told of where it stands
         "stages": {name: "string" for name, track in model.tracks.items() if track.per is Per.CUSTOMER},
     }

@@ -1,7 +1,7 @@
 """A model as the fold uses it: every name resolved, every condition compiled, every duration a timedelta."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
@@ -20,28 +20,45 @@ class Per(StrEnum):
 class FactKind(StrEnum):
     COUNT = "count"
     SUM = "sum"
+    MIN = "min"
+    MAX = "max"
     DISTINCT = "distinct"
     LATEST = "latest"
     FIRST = "first"
     LAST = "last"
+    POINTS = "points"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
     """An aggregate of a customer's events.
 
-    `of` is the property that is summed, kept or told apart. `per_order` counts by the order book instead of by event:
-    one order counts once, with the amounts of its latest copy, `less_refunds` if so. `within` is a sliding window.
+    `of` is the property that is summed, kept or told apart; `path` leads to it, in each product of the event if
+    it is `each`. `less` are events that take back what those of `on` brought. `weights` are the points of each of `on`.
+    `within` is a sliding window. `by` leads to the property whose values are counted apart. `money` is exact, and only
+    in the storefront's currency. `per_order` counts by the order book instead of by event: one order counts once, with
+    the amounts of its latest copy, `less_refunds` if so.
     """
 
     name: str
     kind: FactKind
     on: frozenset[str]
     of: str | None = None
+    path: tuple[str, ...] = ()
+    by: tuple[str, ...] | None = None
+    each: bool = False
+    less: frozenset[str] = frozenset()
+    weights: Mapping[str, int] = field(default_factory=dict)
     where: Condition | None = None
     within: timedelta | None = None
+    money: bool = False
     per_order: bool = False
     less_refunds: bool = False
+
+    @property
+    def hears(self) -> frozenset[str]:
+        """The events that may change it."""
+        return self.on | self.less
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,15 +10,19 @@ Names = str | list[str]
 
 
 class FactWritten(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Exactly one of the first six says what kind it is."""
+    """Exactly one of the first nine says what kind it is."""
 
     count: Names | None = None
     sum: Names | None = None
+    min: Names | None = None
+    max: Names | None = None
     distinct: Names | None = None
     latest: Names | None = None
     first: Names | None = None
     last: Names | None = None
+    points: dict[str, int] | None = None
     of: str | None = None
+    by: str | None = None
     where: str | None = None
     within: str | None = None
     once_per: str | None = None

@@ -6,9 +6,10 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from services.conditions import Condition, ConditionError, Names, compile_condition
-from services.durations import parse_duration
+from services.durations import parse_duration, spoken
 from services.shapes import Slip, Steps
 from services.shop import YamlFile
+from stage_engine.model.limits import LONGEST_SPAN
 from stage_engine.model.overlay import lay_under
 from stage_engine.model.schema import ModelWritten
 
@@ -58,14 +59,22 @@ class Source:
             self.fault(where, f"in `{text}`, at character {error.column}: {error}")
             return None
 
-    def duration(self, where: Where, text: str | None) -> timedelta | None:
+    def duration(
+        self, where: Where, text: str | None, *, least: timedelta = timedelta(), most: timedelta = LONGEST_SPAN
+    ) -> timedelta | None:
         if text is None:
             return None
         try:
-            return parse_duration(text)
+            found = parse_duration(text)
         except ValueError as error:
             self.fault(where, str(error))
             return None
+        if not least <= found <= most:
+            self.fault(
+                where, f"`{text}` is too {'short' if found < least else 'long'}; {spoken(least)} to {spoken(most)}"
+            )
+            return None
+        return found
 
 
 def meant(name: str, known: Iterable[str]) -> str:

@@ -74,7 +74,22 @@ def test_a_rule_that_can_not_be_meant_is_refused(rule: str, said: str) -> None:
         ("of: x", "needs exactly one of"),
         ("count: A, sum: B, of: x", "needs exactly one of"),
         ("sum: A", "needs `of:`"),
-        ("sum: A, of: x, within: 7d", "`within` goes with `count`"),
+        ("latest: A, within: 7d", "`within` goes with count, sum, min, max, distinct, points"),
+        ("count: A, within: 0s", "`0s` is too short; 1s to 3660d"),
+        ("count: A, within: 99999999999999d", "is too long a time"),
+        ("count: A, within: 4000d", "`4000d` is too long"),
+        ("count: A, within: 7d, less: B", "`less` and `within` don't go together"),
+        ("count: A, less: A", "`A` can't both add and take away"),
+        ("latest: A, less: B", "`less` goes with count, sum, distinct, or with `by`"),
+        ("points: {A: 1}, less: B", "points are taken off by points below nothing"),
+        ("points: {}", "name at least one event"),
+        ("points: {A: 1000001}", "at most 1,000,000 points"),
+        ("count: A, of: x", "`count` looks at no property; leave `of` out, or write `sum`, `distinct` or `by`"),
+        ("latest: A, of: x", "or write `last`"),
+        ("sum: A, of: a..b", "a path is names with points between them"),
+        ("sum: A, of: products", "say what of a product, as in `products.product_id`"),
+        ("sum: A, of: products.price, by: sku", "write `by: products.sku`"),
+        ("sum: Order Completed, of: total, once_per: order_id, by: channel", "so `by` has no single event to look at"),
         ("count: A, less: Order Refunded", "`less` goes with `once_per: order_id`"),
         (
             "sum: Order Shipped, of: revenue, once_per: order_id",
@@ -89,6 +104,18 @@ def test_a_rule_that_can_not_be_meant_is_refused(rule: str, said: str) -> None:
 )
 def test_a_fact_that_can_not_be_meant_is_refused(spec: str, said: str) -> None:
     assert said in fact_fault(spec)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("views-7d", "`views-7d` can't be named in conditions; use letters, digits and _, as in `views_7d`"),
+        ("7d", "as in `x_7d`"),
+        ("f" * 61, "a name has at most 60 characters, this has 61"),
+    ],
+)
+def test_a_fact_is_named_as_conditions_can_name_it(name: str, said: str) -> None:
+    assert said in fault(f"facts: {{{name}: {{count: A}}}}\n{WAY % '{on: Go}'}")
 
 
 @pytest.mark.parametrize(

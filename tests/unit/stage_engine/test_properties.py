@@ -59,7 +59,38 @@ tracks:
       back:    {enter: [{on: [Order Refunded, Order Cancelled]}], final: true}
 """
 )
-MODELS = {"seven": SEVEN, "nasty": NASTY, "parallel": parallel_carts()}
+KEYED = model(
+    """
+facts:
+  views:   {count: Product Viewed, by: product_id}
+  views_h: {count: Product Viewed, by: product_id, within: 1h}
+  cart:    {sum: Product Added, of: quantity, by: product_id, less: Product Removed}
+  at:      {latest: [Product Added, Product Viewed], by: cart_id, less: Product Removed}
+  bought:  {sum: [Order Completed, Cart Updated], of: products.price, by: products.product_id}
+  warmth:  {points: {Product Viewed: 1, Product Added: 5, Product Removed: -2}, within: 1h}
+  points:  {points: {Product Viewed: 1, Order Completed: 10}}
+  largest: {max: Order Completed, of: revenue}
+  least_h: {min: Order Completed, of: revenue, within: 1h}
+  scores:  {min: Survey Answered, of: score, by: kind}
+  last:    {last: Product Viewed, of: product_id, by: cart_id}
+  first:   {first: Product Viewed, of: product_id, by: cart_id}
+  carts_h: {distinct: Product Added, of: cart_id, within: 1h}
+  of_cart: {distinct: Product Added, of: product_id, by: cart_id, less: Product Removed}
+  open:    {count: Product Added, less: Product Removed}
+  sum_h:   {sum: Order Completed, of: revenue, within: 1h}
+  book_h:  {sum: Order Completed, of: revenue, once_per: order_id, less: Order Refunded, within: 1h}
+  book_n:  {distinct: Order Completed, of: order_id, within: 1h}
+tracks:
+  mood:
+    stages:
+      cold: {start: true, enter: [{on: Product Removed, when: facts.warmth < 3}]}
+      keen: {enter: [{on: Product Viewed, when: 'facts.views_h[event.product_id] >= 2'}]}
+      hot:  {enter: [{on: Product Added, when: 'facts.cart.exists(p, facts.cart[p] >= 2 && facts.views[p] >= 1)'}]}
+      rich: {enter: [{on: [Order Completed, Order Refunded], when: facts.largest > 10 || facts.book_h >= 20}]}
+      done: {enter: [{after: 1h, from: [keen, hot], when: size(facts.views_h) < 2}]}
+"""
+)
+MODELS = {"keyed": KEYED, "seven": SEVEN, "nasty": NASTY, "parallel": parallel_carts()}
 
 NAMES = (
     "Product Viewed", "Product Viewed", "Product Added", "Product Added", "Product Removed", "Cart Updated",
