@@ -3,35 +3,63 @@
 import re
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from notifier.followups import ONCE_PER_INSTANCE, Entered, FollowUp, FollowUps, Left, OncePer, Purpose
 from services.durations import parse_duration
 from services.errors import ShopError
 from services.shop import YamlFile
+from services.written import Span
 
 
 class _When(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    track: str
-    entered: str
+    """What starts it: an instance of a track comes to a stage."""
+
+    track: Annotated[str, Meta(description="One of lifecycle.yaml.", examples=["cart", "order", "lifecycle"])]
+    entered: Annotated[str, Meta(description="The stage.", examples=["abandoned"])]
 
 
 class _Until(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    left: str | None = None
-    entered: list[str] | None = None
+    """What ends it before it is sent: one of the two."""
+
+    left: Annotated[str | None, Meta(description="The stage that it started at.")] = None
+    entered: Annotated[list[str] | None, Meta(description="Any of these stages.")] = None
 
 
 class _Written(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is sent when somebody gets somewhere, and until when it is worth sending."""
+
     when: _When
-    purpose: Literal["marketing", "transactional"]
-    template: str
-    max_age: str
+    purpose: Annotated[
+        Literal["marketing", "transactional"],
+        Meta(description="Marketing needs consent. Transactional is about something the customer did."),
+    ]
+    template: Annotated[
+        str,
+        Meta(
+            description="A file of templates/ without its ending, else one of ours.",
+            examples=["abandoned-cart", "thank-you"],
+            extra_json_schema={"pattern": "^[a-z0-9][a-z0-9_-]*$"},
+        ),
+    ]
+    max_age: Annotated[Span, Meta(description="How long after they got there it is still worth sending.")]
     until: _Until | None = None
-    wait: str = "0s"
-    once_per: Literal["instance", "cause"] | None = None
-    resend_unknown: bool = False
+    wait: Annotated[Span, Meta(description="How long to wait first.")] = "0s"
+    once_per: Annotated[
+        Literal["instance", "cause"] | None,
+        Meta(description="Once for this cart or order, or once for each event that starts it."),
+    ] = None
+    resend_unknown: Annotated[
+        bool,
+        Meta(description="Send it again if nobody can say whether it went out. Transactional mail only."),
+    ] = False
+
+
+FollowUpsWritten = dict[str, _Written]
+"""`followups.yaml`: each by its name."""
 
 
 def read_follow_ups(source: YamlFile) -> FollowUps:

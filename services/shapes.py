@@ -42,6 +42,8 @@ def fit(node: Any, shape: type[T]) -> Fitted[T]:  # noqa: ANN401  any YAML
     return Fitted(value, tuple(fitting.slips), frozenset(fitting.torn))
 
 
+SHOWN: Final = 4
+"""Examples that a fault gives at most."""
 _NOTHING: Final = object()
 _SPOKEN: Final[dict[Any, str]] = {
     str: "a text", bool: "`true` or `false`", int: "a whole number", float: "a number", list: "a list",
@@ -118,7 +120,7 @@ def _refusal(node: Any, shape: Any, said: str) -> str:  # noqa: ANN401
     wanted = [f"one of {', '.join(choices)}"] if choices else [_wanted(option) for option in _options(shape)]
     if not all(wanted) or (type(node) in {_origin(option) for option in _options(shape)}):
         return said  # a constraint of its own: msgspec names it
-    examples = list(_examples(shape))
+    examples = list(dict.fromkeys(_examples(shape)))[:SHOWN]
     like = f"; write it as in {', '.join(examples)}" if examples else f"; write {' or '.join(wanted)}"
     return f"here should stand {' or '.join(wanted)}, not {spoken(node)}{like}"
 

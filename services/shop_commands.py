@@ -1,4 +1,4 @@
-"""`stagepost check`: what people do with the text of a shop's directory before anything runs."""
+"""`stagepost check | schema | init`: what people do with the text of a shop's directory before anything runs."""
 
 import json
 from pathlib import Path
@@ -9,11 +9,13 @@ import typer
 
 from services.commands import EXIT_NEEDS_A_PERSON
 
-Directory = Annotated[Path, typer.Argument(help="The shop directory.", envvar="STAGEPOST_SHOP", metavar="[DIR]")]
+Directory = Annotated[Path, typer.Argument(help="The shop directory.", envvar="STAGEPOST_SHOP", metavar="DIR")]
 
 
 def register(app: typer.Typer) -> None:
     app.command()(check)
+    app.command()(schema)
+    app.command()(init)
 
 
 def check(
@@ -36,3 +38,43 @@ def check(
         typer.echo(report.summary)
     if refused:
         raise typer.Exit(EXIT_NEEDS_A_PERSON)
+
+
+def schema(
+    name: Annotated[
+        str | None, typer.Argument(help="Of which file: lifecycle, followups, storefronts or scenarios.")
+    ] = None,
+    write: Annotated[Path | None, typer.Option(help="Write all of them into this directory instead.")] = None,
+) -> None:
+    """Print a file's JSON Schema, by which editors complete and check it: stagepost schema --write shop/.schemas."""
+    from services.schemas import as_text, names, schema_of, write_all
+
+    if (name is None) == (write is None):
+        raise typer.BadParameter(f"name one of {', '.join(names())}, or a directory to --write all of them into")
+    if write is not None:
+        for path in write_all(write):
+            typer.echo(str(path))
+    elif name not in names():
+        raise typer.BadParameter(f"there is no schema `{name}`; there are: {', '.join(names())}")
+    else:
+        typer.echo(as_text(schema_of(name)), nl=False)
+
+
+def init(
+    directory: Annotated[
+        Path, typer.Argument(help="A directory that is not there yet, or empty.", metavar="DIR")
+    ] = Path("shop"),
+    preset: Annotated[str, typer.Option(help="The lifecycle to begin with.")] = "seven-stage",
+) -> None:
+    """Write a shop directory to begin with: storefronts, a lifecycle, two follow-ups, two scenarios."""
+    from services.errors import ConfigurationError
+    from services.new_shop import write_shop
+
+    try:
+        written = write_shop(directory, preset)
+    except ConfigurationError as error:
+        typer.echo(f"stagepost init: {error}", err=True)
+        raise typer.Exit(EXIT_NEEDS_A_PERSON) from None
+    for path in written:
+        typer.echo(str(path))
+    typer.echo(f"Next: put your shop's name into {directory}/storefronts.yaml, then `stagepost check {directory}`.")

@@ -67,7 +67,7 @@ def scenarios(
 
 def draw(
     directory: Annotated[
-        Path, typer.Argument(help="The shop directory.", envvar="STAGEPOST_SHOP", metavar="[DIR]")
+        Path, typer.Argument(help="The shop directory.", envvar="STAGEPOST_SHOP", metavar="DIR")
     ] = Path("shop"),
     track: Annotated[str | None, typer.Option(help="Only this one, as in lifecycle.")] = None,
 ) -> None:

@@ -60,7 +60,7 @@ def test_faults_of_all_files_are_told_at_once_in_the_order_of_files_and_lines(sh
     found = check(shop)
     assert found.exit_code == 2
     assert [line.removeprefix(f"{shop}/") for line in found.output.splitlines()[:-1]] == [
-        "followups.yaml:9:1 `template` is missing; write it, as in `template: …`",
+        "followups.yaml:9:1 `template` is missing; write it, as in `template: abandoned-cart`",
         "followups.yaml:13:3 `tempalte` is not known here; did you mean `template`?",
         "lifecycle.yaml:3:1 `track` is not known here; did you mean `tracks`?",
         "storefronts.yaml:6:3 Euro is no ISO 4217 code; write it as in EUR",
