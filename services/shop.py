@@ -44,13 +44,15 @@ class YamlFile:
         try:
             yaml = YAML(typ="rt")
             yaml.Constructor = _Constructor
-            self.data: Any = yaml.load(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
+            self.data: Any = yaml.load(text)
         except OSError as error:
             raise ShopError(f"{path}:1:1 {error.strerror}; `stagepost init` writes a shop directory") from None
         except MarkedYAMLError as error:
             mark = error.problem_mark
             at = f":{mark.line + 1}:{mark.column + 1}" if mark else ":1:1"
-            raise ShopError(f"{path}{at} this is no YAML: {error.problem}") from None
+            hint = _quoting(text, mark.line) if mark else ""
+            raise ShopError(f"{path}{at} this is no YAML: {error.problem}{hint}") from None
         except YAMLError as error:
             raise ShopError(f"{path}:1:1 this is no YAML: {error}") from None
 
@@ -109,6 +111,12 @@ class YamlFile:
         for step in where:
             node = node[step]
         return fit(plain(node), shape)
+
+
+def _quoting(text: str, line: int) -> str:
+    """What helps most often: to YAML a condition's brackets, commas, colons and `!` are its own."""
+    said = re.search(r"\b(when|where):", "".join(text.splitlines()[line : line + 1]))
+    return f"; put the condition in single quotes, as in {said[1]}: '…'" if said else ""
 
 
 def plain(node: Any) -> Any:  # noqa: ANN401  any YAML

@@ -91,16 +91,17 @@ def down() -> None:
 
 def endpoints(
     as_json: Annotated[bool, typer.Option("--json", help="For programs; has the keys in it.")] = False,  # noqa: FBT002
+    as_shell: Annotated[bool, typer.Option("--shell", help='For eval "$(…)"; has the keys in it.')] = False,  # noqa: FBT002
     wait: Annotated[float, typer.Option(help="Seconds to wait until every part is ready.")] = 0,
 ) -> None:
     """Say what of this home's stack is where."""
 
     def run() -> None:
-        from services.devstack.endpoints import read_endpoints, table, wait_for_endpoints
+        from services.devstack.endpoints import read_endpoints, shell, table, wait_for_endpoints
 
         home = current_home()
         found = asyncio.run(wait_for_endpoints(home, wait)) if wait else read_endpoints(home)
-        typer.echo(json.dumps(found, indent=2) if as_json else table(found))
+        typer.echo(json.dumps(found, indent=2) if as_json else shell(found) if as_shell else table(found))
 
     _speaking("endpoints", run)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from shlex import quote
 from typing import Final
 
 import httpx
@@ -65,4 +66,13 @@ def table(found: dict[str, str]) -> str:
     """Without secrets: this lands on screens and in logs. `--json` has them."""
     return "\n".join(
         f"  {name:<14}{where.rpartition('@')[2]}" for name, where in found.items() if not name.endswith("_key")
+    )
+
+
+def shell(found: dict[str, str]) -> str:
+    """Assignments for `eval`: every place under its name, and what `stagepost`'s own commands read, exported."""
+    read = {"STAGEPOST_POSTGRES__DSN": found.get("postgres"), "STAGEPOST_KAFKA__BOOTSTRAP_SERVERS": found.get("kafka")}
+    return "\n".join(
+        [f"{name}={quote(where)}" for name, where in found.items()]
+        + [f"export {name}={quote(where)}" for name, where in read.items() if where is not None]
     )
