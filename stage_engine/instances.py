@@ -1,4 +1,8 @@
-"""The instances of one customer during a fold: which an event is about, which begin, which leave. Pure."""
+"""The instances of one customer during a fold: which an event is about, which begin, which leave. Pure.
+
+A cart is found by its id, else by a checkout or an order that was said of it (`tied`), else by its token, the device,
+the customer. Ties only find: no key ever comes of them.
+"""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -7,17 +11,31 @@ from itertools import takewhile
 from msgspec.structs import replace
 
 from services.contracts.changes import Cause, Subject
-from services.contracts.events import Name
+from services.contracts.events import Event, Name
 from stage_engine.history import Entry
 from stage_engine.model.model import Model, Per, Track
+from stage_engine.orders import said_id
 from stage_engine.state import Instance, Left, Slot
-from stage_engine.subjects import holds_more, is_order_event, is_own, key_of, named_cart, subject_after
+from stage_engine.subjects import (
+    checkouts_named,
+    holds_more,
+    is_order_event,
+    is_own,
+    key_of,
+    named_cart,
+    subject_after,
+)
 
 MOST = 200
 """Carts and orders that a state holds; over it the one touched longest ago leaves."""
 FINAL_STAYS = timedelta(days=90)
 """A final cart leaves with the first event this long after its end: until then a late event finds it."""
 MOST_LEFT = 1_000
+MOST_TIED = 8
+"""Checkouts and orders that lead to one cart; a person begins few, and a state is stored with every batch."""
+NOWHERE: Slot = ("", "", 0)
+FILLS = (Name.PRODUCT_ADDED, Name.CART_UPDATED)
+"""What begins a cart again."""
 
 
 class Instances:
@@ -29,6 +47,7 @@ class Instances:
         self._latest: dict[tuple[str, str], Slot] = {
             (track, key): (track, key, number) for track, key, number in sorted(self._by_slot)
         }
+        self._tied = {(i.track, id_): i.slot for i in self._by_slot.values() for id_ in i.tied}
         self.left = dict(left)
         # What is looked through at every event: the few that time may move, and the ended carts, the first ended first.
         self._timed: dict[Slot, Instance] = {}
@@ -48,6 +67,26 @@ class Instances:
         self._by_slot[instance.slot] = instance
         self._latest[instance.track, instance.key] = instance.slot
         self._sort_in(instance)
+        for id_ in instance.tied:
+            self._tie(instance, id_)
+
+    def _tie(self, instance: Instance, id_: str) -> None:
+        """The cart that it was said of last has it; another has it no more."""
+        before = self._by_slot.get(self._tied.get((instance.track, id_), instance.slot))
+        if before is not None and before.slot != instance.slot and id_ in before.tied:
+            self._by_slot[before.slot] = replace(before, tied=tuple(other for other in before.tied if other != id_))
+            self._sort_in(self._by_slot[before.slot])
+        self._tied[instance.track, id_] = instance.slot
+
+    def _tied_to(self, track: Track, event: Event) -> Instance | None:
+        """The run of a cart that the event's checkout or order was said of; none if it says which cart it is about."""
+        if track.per is not Per.CART or said_id(event.properties.get("cart_id")):
+            return None
+        for id_ in checkouts_named(event):
+            instance = self._by_slot.get(self._tied.get((track.name, id_), NOWHERE))
+            if instance is not None and id_ in instance.tied:
+                return instance
+        return None
 
     def _sort_in(self, instance: Instance) -> None:
         track = self._model.track(instance.track)
@@ -75,17 +114,21 @@ class Instances:
             return self._ended_by(track, entry)
         if not own and track.per is not Per.CUSTOMER:
             return []
-        current = self.current(track.name, key_of(track.per, entry))
+        tied = self._tied_to(track, entry.event)
+        key = tied.key if tied else key_of(track.per, entry)
+        current = self.current(track.name, key)
+        if tied is not None and tied is not current and entry.event.name not in FILLS:
+            return []  # of a run that is over
         if current is not None and current.stage not in track.finals:
             return [current]
-        return [self._begun(track, entry)] if own and self._begins(track, current, entry) else []
+        return [self._begun(track, key, entry)] if own and self._begins(track, key, current, entry) else []
 
-    def _begins(self, track: Track, ended: Instance | None, entry: Entry) -> bool:
+    def _begins(self, track: Track, key: str, ended: Instance | None, entry: Entry) -> bool:
         """Only carts begin again, by what the ended run did not hold; of one that left that is forgotten."""
         event = entry.event
         if track.begins_on is not None and event.name not in track.begins_on:
             return False
-        if ended is None and _remembered(track.name, key_of(track.per, entry)) not in self.left:
+        if ended is None and _remembered(track.name, key) not in self.left:
             return True
         held = Subject() if ended is None else ended.subject
         return track.per is Per.CART and (
@@ -94,6 +137,7 @@ class Instances:
 
     def _ended_by(self, track: Track, entry: Entry) -> list[Instance]:
         """An order ends all the customer's carts opened before it; only the one it names where carts are parallel."""
+        tied = self._tied_to(track, entry.event) if track.named_order_only else None
         named = named_cart(entry.event) if track.named_order_only else None
         return [
             instance
@@ -101,12 +145,11 @@ class Instances:
             if instance.track == track.name
             and instance.stage not in track.finals
             and instance.opened < entry.position
-            and (named is None or instance.key == named)
+            and (instance is tied if tied else named is None or instance.key == named)
         ]
 
-    def _begun(self, track: Track, entry: Entry) -> Instance:
+    def _begun(self, track: Track, key: str, entry: Entry) -> Instance:
         """A new instance in the start stage; a further run is named after what ended the one before."""
-        key = key_of(track.per, entry)
         before = self.current(track.name, key)
         left = self.left.get(_remembered(track.name, key))
         run, number = "", 1
@@ -156,9 +199,11 @@ class Instances:
 
 
 def touched(instance: Instance, per: Per, entry: Entry) -> Instance:
-    """After an event of its own: contents and the time from which `idle` counts."""
+    """After an event of its own: contents, the time from which `idle` counts, and what leads to a cart."""
     subject: Subject = subject_after(instance.subject, per, entry)
-    return replace(instance, touched_at=entry.event.occurred_at, touched_by=entry.cause, subject=subject)
+    said = checkouts_named(entry.event) if per is Per.CART else ()
+    tied = (*(id_ for id_ in instance.tied if id_ not in said), *said)[-MOST_TIED:] if said else instance.tied
+    return replace(instance, touched_at=entry.event.occurred_at, touched_by=entry.cause, subject=subject, tied=tied)
 
 
 def _run_after(cause: Cause) -> str:

@@ -19,7 +19,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `number` counts the runs of one key from 1; `run` names the run after the event that ended the one before. `touched`
     is its last own event, from which `idle` counts. `spent` maps a timed rule to the time that last armed it, once that
-    has come due: the rule waits until another time arms it again.
+    has come due: the rule waits until another time arms it again. `tied` are the checkouts and orders that were said
+    to be about this cart, the last said last.
     """
 
     track: str
@@ -36,6 +37,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     spent: dict[str, datetime] = {}
     subject: Subject = Subject()
     ended_by: Cause | None = None
+    tied: tuple[str, ...] = ()
 
     @property
     def id(self) -> UUID:

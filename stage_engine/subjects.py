@@ -58,6 +58,12 @@ def named_cart(event: Event) -> str | None:
     return next((found for value in said if (found := said_id(value))), None)
 
 
+def checkouts_named(event: Event) -> tuple[str, ...]:
+    """The checkout and the order that an event is about: what Checkout Started calls one, its steps call the other."""
+    said = (said_id(event.properties.get(name)) for name in ("checkout_id", "order_id"))
+    return tuple(dict.fromkeys(found for found in said if found))
+
+
 def key_of(per: Per, entry: Entry) -> str:
     match per:
         case Per.CUSTOMER:

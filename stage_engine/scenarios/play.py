@@ -17,7 +17,7 @@ from services.contracts.storefront import Storefront
 from stage_engine.changes import corrections
 from stage_engine.fold import Folded, Move, fold
 from stage_engine.history import Entry
-from stage_engine.identity import Link, identity_id, pointer, root_of
+from stage_engine.identity import Link, identity_id, pointers, root_of
 from stage_engine.model.model import Model
 from stage_engine.scenarios.compare import Line, Seen, compared, counted
 from stage_engine.scenarios.story import Came, Expected, Scenario, Told
@@ -160,13 +160,13 @@ def _when(move: Move) -> datetime:
 def _roots(told: Sequence[Told]) -> dict[UUID, UUID]:
     """Where every identity that was named ends, itself where it points nowhere."""
     named: dict[UUID, Identity] = {}
-    said: dict[UUID, dict[Identity, datetime]] = defaultdict(dict)
+    links: list[Link] = []
     for one in told:
         for identity in (*one.named, *(end for link in one.links for end in (link.weak, link.strong))):
             named[identity_id(NAMESPACE, identity)] = identity
-        for link in one.links:
-            strongs = said[identity_id(NAMESPACE, link.weak)]
-            strongs[link.strong] = min(link.at, strongs.get(link.strong, link.at))
-    held = {weak: pointer([Link(named[weak], s, at) for s, at in strongs.items()]) for weak, strongs in said.items()}
-    onward = {weak: (identity_id(NAMESPACE, link.strong), link.at) for weak, link in held.items() if link}
+        links += one.links
+    onward = {
+        identity_id(NAMESPACE, weak): (identity_id(NAMESPACE, link.strong), link.at)
+        for weak, link in pointers(links).items()
+    }
     return {id_: root_of(id_, onward.get) for id_ in named}

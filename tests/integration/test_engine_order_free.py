@@ -48,6 +48,7 @@ def arrivals(draw: st.DrawFn) -> Arrival:
     properties: dict[str, Any] = {
         "cart_id": draw(st.sampled_from((None, "c1"))),
         "order_id": draw(st.sampled_from(("o1", "o2", None))),
+        "checkout_id": draw(st.sampled_from((None, None, "x1"))),
         "product_id": draw(st.sampled_from(("p1", "p2"))),
         "revenue": draw(st.sampled_from((None, 0.1, "19.99"))),
         "currency": draw(st.sampled_from((None, "EUR", "USD"))),

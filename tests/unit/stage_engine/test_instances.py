@@ -2,7 +2,7 @@
 
 import pytest
 
-from stage_engine.instances import MOST
+from stage_engine.instances import MOST, MOST_TIED
 from tests.unit.stage_engine.builders import added, event, model, ordered, parallel_carts, see, when
 
 LINE = {"product_id": "p1", "quantity": 1}
@@ -99,6 +99,149 @@ def test_a_later_copy_of_an_order_ends_no_cart_opened_since() -> None:
 def test_an_order_is_not_one_of_a_carts_own_events() -> None:
     seen = see(added("0s"), ordered("10m"))
     assert seen.instance("cart", "c1").touched_at == when("0s")
+
+
+# Found by a checkout or an order
+
+
+def started(after: str, /, **said: object):  # noqa: ANN201  an Entry
+    return event("Checkout Started", after, **said)
+
+
+def stepped(after: str, /, **said: object):  # noqa: ANN201  an Entry
+    return event("Checkout Step Completed", after, **said)
+
+
+ELSEWHERE = {"anonymous_id": "phone", "user_id": "u1"}
+
+
+@pytest.mark.parametrize("by", ["checkout_id", "order_id"])
+@pytest.mark.parametrize(
+    ("begun", "said", "key"),
+    [
+        ({"cart_id": "c1"}, {"cart_id": "c1"}, "c1"),
+        ({"cart_token": "t1"}, {"cart_token": "t1"}, "t1"),
+        ({"who": {"anonymous_id": "a1"}}, {"who": {"anonymous_id": "a1"}}, "a1"),
+        ({}, {}, "u1"),
+    ],
+    ids=["its id", "its token", "the device's", "the customer's"],
+)
+def test_what_names_only_a_checkout_or_an_order_finds_the_cart_it_was_said_of(
+    by: str, begun: dict[str, object], said: dict[str, object], key: str
+) -> None:
+    seen = see(
+        added("0s", cart=None, **begun), started("1m", **said, **{by: "x"}), stepped("50m", who=ELSEWHERE, **{by: "x"})
+    )
+    assert seen.keys("cart") == [key]
+    assert seen.instance("cart", key).touched_at == when("50m")
+
+
+def test_what_a_checkout_started_calls_its_order_its_steps_call_their_checkout() -> None:
+    """As in the e-commerce spec's own payloads."""
+    seen = see(added("0s"), started("1m", cart_id="c1", order_id="x"), stepped("2m", checkout_id="x"))
+    assert seen.instance("cart", "c1").touched_at == when("2m")
+
+
+def test_a_product_added_to_a_checkout_lies_in_its_cart() -> None:
+    seen = see(
+        added("0s"), started("1m", cart_id="c1", order_id="x"), added("2m", cart=None, who=ELSEWHERE, order_id="x")
+    )
+    assert seen.keys("cart") == ["c1"]
+    assert seen.instance("cart", "c1").subject.items[0]["quantity"] == 2
+
+
+def test_an_id_found_by_one_id_ties_the_other() -> None:
+    tied = [
+        started("1m", cart_id="c1", checkout_id="x"),
+        event("Payment Info Entered", "2m", checkout_id="x", order_id="y"),
+    ]
+    assert see(added("0s"), tied, stepped("3m", order_id="y")).instance("cart", "c1").touched_at == when("3m")
+
+
+def test_a_cart_id_goes_before_a_checkout_and_a_checkout_before_a_token() -> None:
+    tied = [added("0s"), started("1m", cart_id="c1", checkout_id="x")]
+    assert see(tied, added("2m", cart="c2", checkout_id="x")).keys("cart") == ["c1", "c2"]
+    assert see(tied, added("2m", cart=None, cart_token="t", checkout_id="x")).keys("cart") == ["c1"]
+    assert see(tied, added("2m", cart=None, cart_token="t", checkout_id="y")).keys("cart") == ["c1", "t"]
+
+
+def test_the_cart_that_a_checkout_was_said_of_last_has_it() -> None:
+    said = [started("1m", cart_id="c1", order_id="x"), started("2m", cart_id="c2", order_id="x")]
+    seen = see(added("0s"), added("0s", cart="c2"), said, stepped("9m", order_id="x"), until="70m")
+    assert (seen.instance("cart", "c1").touched_at, seen.instance("cart", "c2").touched_at) == (when("1m"), when("9m"))
+    assert (seen.instance("cart", "c1").tied, seen.instance("cart", "c2").tied) == ((), ("x",))
+
+
+def test_what_time_does_to_the_other_cart_gives_it_nothing_back() -> None:
+    said = [started("1m", cart_id="c1", order_id="x"), started("2m", cart_id="c2", order_id="x")]
+    seen = see(added("0s"), added("0s", cart="c2"), said, stepped("61m30s", order_id="x"), until="3h")
+    assert seen.stage("cart", "c1") == "abandoned"
+    assert (seen.instance("cart", "c1").tied, seen.instance("cart", "c2").tied) == ((), ("x",))
+    assert seen.instance("cart", "c2").touched_at == when("61m30s")
+
+
+def test_a_checkout_is_one_customers() -> None:
+    """The same checkout said by somebody else finds nothing: ids of other people lead nowhere."""
+    mine = see(added("0s"), started("1m", cart_id="c1", checkout_id="x"))
+    others = see(stepped("2m", checkout_id="x", who={"user_id": "u2"}))
+    assert mine.keys("cart") == ["c1"]
+    assert others.keys("cart") == []
+
+
+@pytest.mark.parametrize("nobody", ["null", "", "0", None, {}])
+def test_an_id_that_names_no_checkout_ties_nothing(nobody: object) -> None:
+    assert see(added("0s"), started("1m", cart_id="c1", checkout_id=nobody)).instance("cart", "c1").tied == ()
+
+
+def test_a_handful_of_checkouts_lead_to_one_cart() -> None:
+    many = [started(f"{n + 1}s", cart_id="c1", checkout_id=f"x{n}") for n in range(MOST_TIED + 2)]
+    assert see(added("0s"), many).instance("cart", "c1").tied == tuple(f"x{n}" for n in range(2, MOST_TIED + 2))
+
+
+def test_the_checkout_of_a_cart_that_was_bought_touches_no_later_one() -> None:
+    bought = [added("0s"), started("1m", cart_id="c1", checkout_id="x"), ordered("2m")]
+    seen = see(bought, added("3m"), stepped("30m", checkout_id="x"))
+    assert seen.keys("cart") == ["c1", "c1#2"]
+    assert seen.instance("cart", "c1#2").touched_at == when("3m")
+    assert see(bought, stepped("30m", checkout_id="x")).keys("cart") == ["c1"]
+
+
+def test_what_fills_a_cart_again_under_its_old_checkout_is_of_the_current_run() -> None:
+    bought = [added("0s"), started("1m", cart_id="c1", order_id="x"), ordered("2m")]
+    assert see(bought, added("3m", cart=None, order_id="x")).keys("cart") == ["c1", "c1#2"]
+    seen = see(bought, added("3m"), added("4m", cart=None, order_id="x"))
+    assert seen.instance("cart", "c1#2").subject.items[0]["quantity"] == 2
+
+
+@pytest.mark.parametrize("name", ["Order Completed", "Order Reported"])
+@pytest.mark.parametrize("by", ["checkout_id", "order_id"])
+def test_where_carts_are_parallel_an_order_ends_the_one_that_its_checkout_was_said_of(name: str, by: str) -> None:
+    carts = [added("0s"), added("1s", cart="c2"), started("1m", cart_id="c2", **{by: "x"})]
+    seen = see(carts, event(name, "2m", **{"order_id": "o1", by: "x"}), by=parallel_carts())
+    assert (seen.stage("cart", "c1"), seen.stage("cart", "c2")) == ("active", "ordered")
+
+
+def test_where_carts_are_parallel_an_order_of_a_cart_that_is_over_ends_no_other() -> None:
+    bought = [added("0s"), added("1s", cart="c2"), started("1m", cart_id="c1", order_id="o1"), ordered("2m")]
+    seen = see(bought, added("3m"), event("Order Reported", "4m", order_id="o1"), by=parallel_carts())
+    assert (seen.stage("cart", "c1#2"), seen.stage("cart", "c2")) == ("active", "active")
+
+
+def test_where_carts_are_parallel_an_order_nothing_was_said_of_ends_all() -> None:
+    carts = [added("0s"), added("1s", cart="c2"), started("1m", cart_id="c2", order_id="other")]
+    seen = see(carts, ordered("2m"), by=parallel_carts())
+    assert (seen.stage("cart", "c1"), seen.stage("cart", "c2")) == ("ordered", "ordered")
+
+
+def test_where_carts_are_not_parallel_an_order_ends_all_whatever_it_names() -> None:
+    carts = [added("0s"), added("1s", cart="c2"), started("1m", cart_id="c2", order_id="o1")]
+    assert see(carts, ordered("2m")).stage("cart", "c1") == "ordered"
+
+
+def test_a_tie_changes_no_key_and_no_name() -> None:
+    carts = [added("0s"), added("1s", cart=None, who={"anonymous_id": "a1"})]
+    ties = [started("2s", cart_id="c1", order_id="x"), started("3s", who={"anonymous_id": "a1"}, order_id="y")]
+    assert [i.id for i in see(carts, ties).state.instances] == [i.id for i in see(carts).state.instances]
 
 
 # Beginning again

@@ -110,6 +110,7 @@ def entries(draw: st.DrawFn) -> Entry:
     properties: dict[str, Any] = {
         "cart_id": draw(st.sampled_from((None, "c1", "c2"))),
         "order_id": draw(st.sampled_from(("o1", "o2", None))),
+        "checkout_id": draw(st.sampled_from((None, None, "x1", "o1"))),
         "product_id": draw(st.sampled_from(("p1", "p2"))),
         "revenue": draw(st.sampled_from((None, 0.1, "19.99", 1000))),
         "currency": draw(st.sampled_from((None, None, "EUR", "USD"))),

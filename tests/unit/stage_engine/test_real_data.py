@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from stage_engine.history import Entry
-from tests.unit.stage_engine.builders import SHOP, START, event, see
+from stage_engine.model.model import Model
+from tests.unit.stage_engine.builders import SEVEN, SHOP, START, event, parallel_carts, see
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 SPEC = DATA / "webhooks" / "segment_ecommerce_spec_v2__all_events.json"
@@ -42,17 +43,40 @@ def test_the_specs_23_events_are_one_order_of_a_buyer() -> None:
 
 
 @needs_spec
+def test_the_specs_checkout_is_of_the_devices_cart_and_so_is_its_order() -> None:
+    """Its `Checkout Started` and its `Order Completed` say as `order_id` what its steps say as `checkout_id`."""
+    wanted = ("Product Added", "Checkout Started", "Order Completed")
+    items = [item for item in json.loads(SPEC.read_text()) if item["event"] in wanted]
+    for item in items:
+        item["properties"].pop("cart_id", None)
+    other = event("Product Added", START, who={"anonymous_id": "a1"}, cart_id="another", product_id="p")
+    seen = see(other, visit(items, timedelta(minutes=1)), shop=DOLLARS, by=parallel_carts())
+    assert (seen.stage("cart", "a1"), seen.stage("cart", "another")) == ("ordered", "active")
+
+
+@needs_spec
 @settings(max_examples=100, deadline=None)
-@given(st.randoms(use_true_random=False), st.sampled_from([0, 1, 59, 61, 600]))
+@given(
+    st.randoms(use_true_random=False),
+    st.sampled_from([0, 1, 59, 61, 600]),
+    st.sampled_from([SEVEN, parallel_carts()]),
+    st.booleans(),
+)
 def test_whatever_the_order_of_the_specs_events_nobody_who_bought_has_a_cart_opened_before(
     random: Any,  # noqa: ANN401
     minutes: int,
+    model: Model,
+    with_cart_ids: bool,  # noqa: FBT001  what hypothesis draws
 ) -> None:
+    """Without its `cart_id`s it is one cart, the device's, and the checkout's steps and the order find it."""
     items = json.loads(SPEC.read_text())
+    if not with_cart_ids:
+        for item in items:
+            item["properties"].pop("cart_id", None)
     random.shuffle(items)
     history = visit(items, timedelta(minutes=minutes))
     (bought,) = [entry for entry in history if entry.event.name == "Order Completed"]
-    seen = see(history, shop=DOLLARS, until=START + timedelta(days=60))
+    seen = see(history, shop=DOLLARS, until=START + timedelta(days=60), by=model)
     carts = [i for i in seen.state.instances if i.track == "cart"]
     assert {i.stage for i in carts if i.opened < bought.position} <= {"ordered"}
     assert all(i.stage in ("active", "abandoned") for i in carts if i.opened > bought.position)
