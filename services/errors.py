@@ -14,6 +14,7 @@
         ├── Unauthorized      401
         ├── Forbidden         403
         ├── NotFound          404
+        ├── Gone              410
         ├── TooLarge          413
         ├── UnsupportedEncoding 415
         ├── TooMany           429
@@ -103,6 +104,11 @@ class Forbidden(RequestError):
 class NotFound(RequestError):
     status = HTTPStatus.NOT_FOUND
     code = "not_found"
+
+
+class Gone(RequestError):
+    status = HTTPStatus.GONE
+    code = "gone"
 
 
 class TooLarge(RequestError):

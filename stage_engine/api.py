@@ -16,10 +16,10 @@ from services.http import answer_errors
 from services.operator import bearer
 from services.postgres import reading
 from services.process import Readiness, operational_routes
-from stage_engine import event_store, store, tables
-from stage_engine.asking import current, led_to
+from stage_engine import baseline_store, event_store, store, tables
+from stage_engine.asking import current, folded_at, led_to
+from stage_engine.facts import shown
 from stage_engine.feed_api import feed_routes
-from stage_engine.fold import fold
 from stage_engine.folding import Rules
 from stage_engine.history import in_order
 from stage_engine.pointers import Namespaces
@@ -72,13 +72,15 @@ def create_app(
 
     @app.get("/v1/customers/{customer_id}/timeline")
     async def timeline(customer_id: UUID, limit: Annotated[int, Query(ge=1, le=10_000)] = 1_000) -> dict[str, Any]:
-        """What happened and what it led to, oldest first; the newest `limit` of it."""
+        """What happened and what it led to, oldest first; the newest `limit`. Events before `kept_from` are gone."""
         async with reading(engine) as connection:
             found = await current(connection, customer_id)
             entries = (await event_store.histories(connection, {found: None})).get(found, [])
             standing = (await store.standing_transitions(connection, {found: 0})).get(found, {})
+            kept_from = (await baseline_store.kept_from(connection, [found])).get(found)
         return {
             "customer_id": str(found),
+            "kept_from": shown(kept_from and kept_from.occurred_at),
             "timeline": timeline_view(in_order(entries), [s.transition for s in standing.values()])[-limit:],
         }
 
@@ -106,7 +108,6 @@ async def _view(
     found = await connection.execute(sa.select(_I.kind, _I.value).where(_I.customer_id == customer_id))
     identities = [Identity(IdentityKind(kind), value) for kind, value in found]
     if at is not None:
-        history = (await event_store.histories(connection, {customer_id: None}, until=at)).get(customer_id, [])
-        then = fold(history, rules.model, at, storefront=rules.storefronts[row.storefront])
+        then = await folded_at(connection, rules, row, at)
         row = replace(row, state=then.state, next_wake=then.next_wake)
     return customer_view(row, identities, rules.model, at or datetime.now(UTC))

@@ -14,11 +14,11 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from stage_engine import book_store, event_store, store
+from stage_engine import baseline_store, book_store, event_store, store
 from stage_engine.arrivals import Arrival
 from stage_engine.folding import Rules, fold_again, fold_onward, whole_joined
 from stage_engine.history import THE_BEGINNING, THE_END, Entry, Position
-from stage_engine.metrics import EVENTS, OTHER_BODIES
+from stage_engine.metrics import EVENTS, KEPT_OUT, OTHER_BODIES
 from stage_engine.outcomes import Outcome, Postponed, write
 from stage_engine.pointers import Crossing, Namespaces, settle
 from stage_engine.state import EMPTY
@@ -40,10 +40,12 @@ async def take_in(
     if not arrivals:
         return
     settled = await settle(connection, arrivals, namespaces, also_lock)
-    kept = await event_store.keep_events(connection, (a.entry for a in arrivals))
+    timely = await _timely(connection, [a.entry for a in arrivals], settled.customer_of)
+    kept = await event_store.keep_events(connection, timely)
     EVENTS.labels("new").inc(len(kept.new))
     EVENTS.labels("earlier_copy").inc(len(kept.earlier))
-    EVENTS.labels("repeat").inc(len(arrivals) - len(kept.new) - len(kept.earlier))
+    EVENTS.labels("repeat").inc(len(timely) - len(kept.new) - len(kept.earlier))
+    KEPT_OUT.inc(len(arrivals) - len(timely))
     OTHER_BODIES.inc(kept.other_bodies)
 
     came: dict[UUID, list[Entry]] = defaultdict(list)
@@ -59,6 +61,16 @@ async def take_in(
     await write(connection, outcomes)
 
 
+async def _timely(
+    connection: AsyncConnection, entries: Sequence[Entry], customer_of: Mapping[UUID, UUID]
+) -> list[Entry]:
+    """Without those that sort where their customer's history is not kept any more. What they link counts."""
+    kept_from = await baseline_store.kept_from(connection, set(customer_of.values()))
+    if not kept_from:
+        return list(entries)
+    return [e for e in entries if e.position > kept_from.get(customer_of[e.identity], THE_BEGINNING)]
+
+
 async def _changed(
     connection: AsyncConnection,
     customers: Mapping[UUID, Customer],
@@ -72,11 +84,14 @@ async def _changed(
     def since(customer: UUID, position: Position) -> None:
         changed[customer] = min(position, changed.get(customer, position))
 
-    begins = await event_store.beginnings(connection, [crossing.identity for crossing in crossings])
+    crossed = [crossing.identity for crossing in crossings]
+    begins = await event_store.beginnings(connection, crossed)
+    with_a_past = await baseline_store.with_a_past(connection, crossed)
     for crossing in crossings:
         at = begins.get(crossing.identity)
+        begun = THE_END if at is None else Position.due(at)
         for customer in (crossing.before, crossing.after):
-            since(customer, THE_END if at is None else Position.due(at))
+            since(customer, THE_BEGINNING if crossing.identity in with_a_past else begun)
     for customer, at in replaced.items():
         since(customer, Position.due(at))
     for customer, entries in came.items():

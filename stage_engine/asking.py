@@ -11,13 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.contracts.changes import Cause
 from services.contracts.events import Event
 from services.contracts.identity import Identity, IdentityKind, normalised
-from services.errors import NotFound
+from services.errors import Gone, NotFound
 from services.postgres import among
-from stage_engine import event_store, store, tables
-from stage_engine.fold import fold
-from stage_engine.folding import Rules
+from stage_engine import baseline_store, event_store, store, tables
+from stage_engine.facts import shown
+from stage_engine.fold import Folded, fold
+from stage_engine.folding import Rules, beginnings
 from stage_engine.identity import identity_id
 from stage_engine.pointers import Namespaces
+from stage_engine.state import EMPTY
 from stage_engine.store import Customer
 from stage_engine.why import BEFORE_ALL, Why, why
 
@@ -62,6 +64,19 @@ async def namespaces(connection: AsyncConnection, storefronts: Iterable[str]) ->
     return {row.storefront: row.namespace for row in found}
 
 
+async def folded_at(connection: AsyncConnection, rules: Rules, customer: Customer, at: datetime) -> Folded:
+    """What is known now about then. Raises Gone where the history does not reach back so far."""
+    kept_from = (await baseline_store.kept_from(connection, [customer.id])).get(customer.id)
+    if kept_from is not None and at < kept_from.occurred_at:
+        kept = shown(kept_from.occurred_at)
+        raise Gone(f"the history of {customer.id} is kept from {kept} on; ask for a time after that")
+    history = (await event_store.histories(connection, {customer.id: None}, until=at)).get(customer.id, [])
+    past = (await baseline_store.baselines_after(connection, {customer.id: None})).get(customer.id, [])
+    start = (await beginnings(connection, [customer.id], {})).get(customer.id, EMPTY)
+    storefront = rules.storefronts[customer.storefront]
+    return fold(history, rules.model, at, storefront=storefront, start=start, baselines=past)
+
+
 async def ask_why(
     connection: AsyncConnection, rules: Rules, customer_id: UUID, *, now: datetime, at: datetime | None = None
 ) -> Answer | None:
@@ -75,8 +90,7 @@ async def ask_why(
         transitions = [stood.transition for stood in standing.values()]
         known_until = await store.read_watermark(connection) or BEFORE_ALL
     else:
-        history = (await event_store.histories(connection, {customer_id: None}, until=at)).get(customer_id, [])
-        then = fold(history, rules.model, at, storefront=storefront)
+        then = await folded_at(connection, rules, row, at)
         row = replace(row, state=then.state, next_wake=then.next_wake, waits_from=then.waits_from)
         transitions = [move.transition for move in then.moves]
         known_until = at

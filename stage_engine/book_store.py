@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.postgres import among, columns_of, rows, upsert
 from stage_engine import tables
 from stage_engine.checkpoints import superfluous
+from stage_engine.fold import CHECKPOINT_EVERY
 from stage_engine.history import Position
 from stage_engine.orders import Order
 from stage_engine.state import State, decode_state, encode_state
@@ -108,7 +109,7 @@ async def forget_after(connection: AsyncConnection, positions: Mapping[UUID, Pos
 
 
 async def write_checkpoints(connection: AsyncConnection, taken: Mapping[UUID, Collection[State]]) -> None:
-    """Keeps new ones, and thins the customer's older ones."""
+    """Keeps new ones, and thins the customer's older ones; where a history that is not kept whole begins, one stays."""
     customers = [customer for customer, states in taken.items() if states]
     values = [
         (customer, state.events, *state.position, encode_state(state))
@@ -123,7 +124,8 @@ async def write_checkpoints(connection: AsyncConnection, taken: Mapping[UUID, Co
     for customer, events in await connection.execute(
         sa.select(_K.customer_id, _K.events).where(among(_K.customer_id, customers))
     ):
-        held[customer].append(events)
+        if events % CHECKPOINT_EVERY == 0:
+            held[customer].append(events)
     key = (_K.customer_id, _K.events)
     thinned = [(customer, events) for customer, numbers in held.items() for events in superfluous(numbers)]
     if thinned:

@@ -9,6 +9,7 @@ time is crossed only when it is not beyond `until`, whether a wake or an event w
 abandoned a cart while their order still waits on a topic.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,7 @@ from msgspec.structs import replace
 from services.contracts.changes import Cause, Subject, Transition
 from services.contracts.events import Event, Name, SaidBy
 from services.contracts.storefront import Storefront
+from stage_engine.baselines import Baseline, merged, merged_order
 from stage_engine.due import Due, next_due
 from stage_engine.facts import FactsAt, observe, observe_order, shown
 from stage_engine.history import Entry, Position, in_order
@@ -67,19 +69,28 @@ def fold(
     storefront: Storefront,
     start: State = EMPTY,
     orders: Mapping[str, Order] | None = None,
+    baselines: Iterable[Baseline] = (),
 ) -> Folded:
     """Folds the entries, all of which sort after `start.position`, into `start`; others need a fold from before them.
 
-    `orders` are the rows of the order book as of `start` that the entries name (more do no harm).
+    `orders` are the rows of the order book as of `start` that the entries name (more do no harm). `baselines` stand in
+    place of events that are not kept; they too sort after `start.position`, and the watermark has passed them.
     """
-    folding = _Folding(model, storefront, until, start, orders or {})
+    ahead = deque(sorted(baselines, key=lambda baseline: (baseline.position, baseline.id)))
+    folding = _Folding(
+        model, storefront, max((until, *(baseline.position.occurred_at for baseline in ahead))), start, orders or {}
+    )
     waits_from = None
     for entry in in_order(entries):
+        while ahead and ahead[0].position < entry.position:
+            folding.take_past(ahead.popleft())
         if not folding.cross_due_times(entry.event.occurred_at):
             waits_from = entry.position
             break
         folding.take(entry)
     else:
+        for baseline in ahead:
+            folding.take_past(baseline)
         folding.cross_due_times(until)
     return folding.result(waits_from)
 
@@ -93,17 +104,21 @@ class _Folding:
         self._model = model
         self._storefront = storefront
         self._until = until
-        self._position = start.position
-        self._facts = start.facts.copied()
-        self._profile = start.profile
-        self._instances = Instances(model, start.instances, start.left)
+        self._stand(start)
         self._orders = dict(orders)
         self._versions: list[tuple[Position, Order]] = []
         self._checkpoints: list[State] = []
         self._moves: list[Move] = []
         self._start = start
-        self._events = start.events
-        self._imported_until = start.imported_until
+
+    def _stand(self, at: State) -> None:
+        self._position = at.position
+        self._facts = at.facts.copied()
+        self._profile = at.profile
+        self._instances = Instances(self._model, at.instances, at.left)
+        self._events = at.events
+        self._imported_until = at.imported_until
+        self._approximate = at.approximate
 
     def result(self, waits_from: Position | None) -> Folded:
         due = self._next_due()
@@ -126,6 +141,7 @@ class _Folding:
             moves=self._start.moves + len(self._moves),
             events=self._events,
             imported_until=self._imported_until,
+            approximate=self._approximate,
         )
 
     def cross_due_times(self, limit: datetime) -> bool:
@@ -163,6 +179,30 @@ class _Folding:
         self._events += 1
         if self._events % CHECKPOINT_EVERY == 0:
             self._checkpoints.append(self._state())
+
+    def take_past(self, baseline: Baseline) -> None:
+        """What is left of a past that is not kept. With nothing before it this is exact, else two pasts become one."""
+        alone = self._events == 0
+        if alone:
+            self._stand(replace(baseline.state, approximate=self._approximate or baseline.state.approximate))
+        else:
+            self.cross_due_times(baseline.position.occurred_at)
+            self._stand(merged(self._state(), baseline.state, self._model))
+        for position, order in baseline.orders:
+            self._book_past(position if alone else baseline.position, order, counted=alone)
+        subjects = {instance.id: instance.subject for instance in baseline.state.instances}
+        self._moves += [Move(move, subjects.get(move.instance, Subject())) for move in baseline.moves]
+
+    def _book_past(self, position: Position, order: Order, *, counted: bool) -> None:
+        before = self._orders.get(order.key)
+        after = order if before is None else merged_order(before, order)
+        self._orders[order.key] = after
+        self._versions.append((position, after))
+        for fact in self._model.facts.values():
+            if fact.per_order and not counted:
+                observe_order(
+                    self._facts, fact, before, after, position.occurred_at, currency=self._storefront.currency
+                )
 
     def _counted(self, entry: Entry) -> Entry:
         """Takes the event into the facts, and returns it as the rules are to see it.

@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contracts.changes import ChangeType
 from services.contracts.storefront import Storefront
-from stage_engine import book_store, event_store, store
+from stage_engine import baseline_store, book_store, event_store, store
+from stage_engine.baselines import Baseline
 from stage_engine.changes import Effect, Moved, corrections
 from stage_engine.fold import Folded, fold
 from stage_engine.history import Entry, Position
@@ -24,6 +25,9 @@ from stage_engine.state import EMPTY, State
 from stage_engine.store import Customer
 
 log = structlog.get_logger()
+
+TAKEN_APART = State(approximate=True)
+"""Where a fold begins whose customer lost a part, or was one, of a past that is not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +85,14 @@ async def fold_again(
 ) -> list[Outcome]:
     """Histories folded again from the states in `starts`, and what that corrects of what was announced.
 
-    `crossings` are the joins and splits that made it necessary, `number` theirs.
+    `crossings` are the joins and splits that made it necessary, `number` theirs. Who has no start begins with what is
+    left of their past.
     """
+    starts = await beginnings(connection, [c.id for c in customers], starts)
     after = {c.id: starts.get(c.id, EMPTY).position for c in customers}
     entries = await event_store.histories(connection, after)
-    orders = await orders_named(connection, entries, after)
+    pasts = await baseline_store.baselines_after(connection, after)
+    orders = await orders_named(connection, entries, after, pasts)
     crossed = {id_ for crossing in crossings for id_ in (crossing.before, crossing.after)}
     standing = await store.standing_transitions(  # all of them, for the table of a join or a split
         connection, {c.id: 0 if c.id in crossed else starts.get(c.id, EMPTY).moves for c in customers}
@@ -101,7 +108,9 @@ async def fold_again(
     results: dict[UUID, Folded | None] = {}
     async for customer in _in_turn(customers):
         start, known_orders = starts.get(customer.id, EMPTY), orders.get(customer.id, {})
-        results[customer.id] = folded_by(customer, start, entries.get(customer.id, ()), rules, until, known_orders)
+        results[customer.id] = folded_by(
+            customer, start, entries.get(customer.id, ()), rules, until, known_orders, pasts.get(customer.id, ())
+        )
     FOLDS.labels("again").inc(len(customers))
     await book_store.forget_after(connection, after)
     known = [transition for stood in since.values() for transition in stood.values()]
@@ -159,14 +168,27 @@ def whole_joined(customer: Customer, crossings: Iterable[Crossing]) -> UUID | No
     return next((c.after for c in crossings if c.identity == customer.root and c.before == customer.id), None)
 
 
+async def beginnings(
+    connection: AsyncConnection, customers: Collection[UUID], starts: Mapping[UUID, State]
+) -> Mapping[UUID, State]:
+    """The starts, and for whom a past was taken apart that is not kept a beginning that says so."""
+    apart = await baseline_store.taken_apart(connection, [id_ for id_ in customers if id_ not in starts])
+    return {**starts, **dict.fromkeys(apart, TAKEN_APART)}
+
+
 async def orders_named(
-    connection: AsyncConnection, entries: Mapping[UUID, Collection[Entry]], as_of: Mapping[UUID, Position | None]
+    connection: AsyncConnection,
+    entries: Mapping[UUID, Collection[Entry]],
+    as_of: Mapping[UUID, Position | None],
+    pasts: Mapping[UUID, Collection[Baseline]] | None = None,
 ) -> dict[UUID, dict[str, Order]]:
     """The rows of the order book that the entries name, as of the positions that they are folded from."""
     wanted = {
         customer: {order_key(entry.event) for entry in found if entry.event.name in BOOKED}
         for customer, found in entries.items()
     }
+    for customer, baselines in (pasts or {}).items():
+        wanted.setdefault(customer, set()).update(order.key for past in baselines for _, order in past.orders)
     return await book_store.orders(connection, wanted, as_of)
 
 
@@ -177,11 +199,18 @@ def folded_by(
     rules: Rules,
     until: datetime,
     orders: Mapping[str, Order],
+    baselines: Collection[Baseline] = (),
 ) -> Folded | None:
     """None when the fold stumbles: a bug or a condition's; the events are stored and the customer goes on hold."""
     try:
         return fold(
-            entries, rules.model, until, storefront=rules.storefronts[customer.storefront], start=start, orders=orders
+            entries,
+            rules.model,
+            until,
+            storefront=rules.storefronts[customer.storefront],
+            start=start,
+            orders=orders,
+            baselines=baselines,
         )
     except Exception:
         log.exception("the fold stumbled; the customer is on hold", customer_id=str(customer.id))

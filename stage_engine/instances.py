@@ -191,9 +191,8 @@ class Instances:
         self._ended_carts.pop(instance.slot, None)
         if self._latest[instance.track, instance.key] == instance.slot:
             del self._latest[instance.track, instance.key]
-            self.left[_remembered(instance.track, instance.key)] = Left(
-                _run_after(instance.ended_by or cause), instance.number
-            )
+            key, left = left_behind(instance, cause)
+            self.left[key] = left
             while len(self.left) > MOST_LEFT:
                 del self.left[next(iter(self.left))]
 
@@ -204,6 +203,11 @@ def touched(instance: Instance, per: Per, entry: Entry) -> Instance:
     said = checkouts_named(entry.event) if per is Per.CART else ()
     tied = (*(id_ for id_ in instance.tied if id_ not in said), *said)[-MOST_TIED:] if said else instance.tied
     return replace(instance, touched_at=entry.event.occurred_at, touched_by=entry.cause, subject=subject, tied=tied)
+
+
+def left_behind(instance: Instance, cause: Cause) -> tuple[str, Left]:
+    """What is remembered of an instance that leaves, and under which key."""
+    return _remembered(instance.track, instance.key), Left(_run_after(instance.ended_by or cause), instance.number)
 
 
 def _run_after(cause: Cause) -> str:

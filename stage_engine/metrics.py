@@ -6,6 +6,10 @@ from services.telemetry import LATENCY_BUCKETS
 
 EVENTS = Counter("stagepost_engine_events_total", "Events read, by what they were: new, repeat, earlier_copy", ["was"])
 OTHER_BODIES = Counter("stagepost_engine_other_bodies_total", "Copies that said something else under a known event id")
+KEPT_OUT = Counter(
+    "stagepost_engine_kept_out_total", "Events that sort where their customer's history is not kept any more"
+)
+FOLDED_AWAY = Counter("stagepost_engine_folded_away_total", "Events deleted because they were received long ago")
 DEAD_LETTERS = Counter("stagepost_engine_dead_letters_total", "Records that could not be understood", ["code"])
 TRANSITIONS = Counter("stagepost_engine_transitions_total", "Moves of instances", ["track", "stage"])
 FOLDS = Counter("stagepost_engine_folds_total", "Customers folded: onward, again, or in the background", ["way"])

@@ -18,10 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.contracts.changes import ChangeType
 from services.postgres import among, reading, transaction
-from stage_engine import book_store, event_store, store, tables
+from stage_engine import baseline_store, book_store, event_store, store, tables
 from stage_engine.changes import Effect, Moved, corrections
 from stage_engine.fold import Folded
-from stage_engine.folding import Rules, folded_by, orders_named
+from stage_engine.folding import Rules, beginnings, folded_by, orders_named
 from stage_engine.history import THE_BEGINNING, Position
 from stage_engine.metrics import FOLDS
 from stage_engine.orders import Order
@@ -133,7 +133,8 @@ class Refolder:
             if progress is not None and progress.take_back(customer.arrived_from or since):
                 return progress
             starts = await book_store.checkpoints_before(connection, {customer_id: since})
-            return Progress(starts.get(customer_id, EMPTY))
+            begun = await beginnings(connection, [customer_id], starts)
+            return Progress(begun.get(customer_id, EMPTY))
 
     async def _fold_to_the_end(self, customer_id: UUID, progress: Progress) -> bool:
         """Stretch by stretch, letting others have their turn between two; False when the fold stumbles."""
@@ -149,12 +150,17 @@ class Refolder:
         """True when there may be more, False at the end, None when the fold stumbles."""
         read = await event_store.stretch(connection, customer_id, progress.state.position, STRETCH)
         until = await store.read_watermark(connection) or datetime.fromtimestamp(0, UTC)
+        pasts = await baseline_store.baselines_after(connection, {customer_id: progress.state.position})
         if read.more:  # further events may lie between the last of these and a due time after it
-            until = min(until, read.entries[-1].event.occurred_at)
+            last = read.entries[-1].position
+            until = min(until, last.occurred_at)
+            pasts = {id_: [past for past in found if past.position < last] for id_, found in pasts.items()}
         customer = (await store.customers(connection, [customer_id]))[customer_id]
-        stored = await orders_named(connection, {customer_id: read.entries}, {customer_id: progress.start.position})
+        as_of = {customer_id: progress.start.position}
+        stored = await orders_named(connection, {customer_id: read.entries}, as_of, pasts)
         orders = {**stored.get(customer_id, {}), **progress.book}
-        folded = folded_by(customer, progress.state, read.entries, self.rules, until, orders)
+        past = pasts.get(customer_id, ())
+        folded = folded_by(customer, progress.state, read.entries, self.rules, until, orders, past)
         if folded is None:
             return None
         progress.add(folded)

@@ -28,6 +28,7 @@ from stage_engine.outbox import forget_published
 from stage_engine.progress import Ingests
 from stage_engine.publisher import Publisher, announce_known_until
 from stage_engine.refolder import Refolder
+from stage_engine.retention import Retention
 from stage_engine.settings import EngineSettings
 from stage_engine.wakes import Wakes
 from stage_engine.watermark import Watermark
@@ -37,6 +38,7 @@ log = structlog.get_logger()
 GROUP = "stagepost-stage-engine"
 KNOWN_UNTIL_EVERY = timedelta(seconds=1)
 FORGET_EVERY = timedelta(minutes=1)
+LOOKS_FOR_OLD_EVERY = timedelta(seconds=10)
 
 
 async def main(settings: EngineSettings) -> None:
@@ -65,6 +67,7 @@ async def main(settings: EngineSettings) -> None:
         consumer = Consumer(engine, feed, offsets, rules, namespaces)
         wakes = Wakes(engine, rules)
         refolder = Refolder(engine, rules)
+        retention = Retention(engine, rules, settings.history_kept)
         watermark = Watermark(engine, feed, offsets, progress, Ingests(patience=settings.silent_after))
         readiness = Readiness({"partitions"})
 
@@ -83,6 +86,9 @@ async def main(settings: EngineSettings) -> None:
         async def forget() -> bool:
             return await forget_published(engine, datetime.now(UTC) - settings.changes_kept) > 0
 
+        async def retain() -> bool:
+            return await retention.step(datetime.now(UTC))
+
         publishing = _undeterred(publisher.step, "the outbox can't be read; trying again")
         announcing = _undeterred(announce, "`known.until` could not be announced")
         forgetting = _undeterred(forget, "old changes could not be deleted")
@@ -95,6 +101,7 @@ async def main(settings: EngineSettings) -> None:
                 "refold": lambda stopping: repeat(refolder.step, stopping, idle=0.5),
                 "wake": lambda stopping: repeat(wakes.step, stopping, idle=0.2),
                 "watermark": lambda stopping: repeat(watermark.step, stopping, idle=0.2),
+                "retain": lambda stopping: repeat(retain, stopping, idle=LOOKS_FOR_OLD_EVERY.total_seconds()),
                 "publish": lambda stopping: repeat(publishing, stopping, idle=0.1),
                 "announce": lambda stopping: repeat(announcing, stopping, idle=KNOWN_UNTIL_EVERY.total_seconds()),
                 "forget": lambda stopping: repeat(forgetting, stopping, idle=FORGET_EVERY.total_seconds()),

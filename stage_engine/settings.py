@@ -27,3 +27,7 @@ class EngineSettings(Settings):
         default=timedelta(days=30),
         description="how long published changes can be read again over HTTP; longer than a subscriber is ever away",
     )
+    history_kept: Duration | None = Field(
+        default=None,
+        description="how long events are kept after they were received; none: for ever",
+    )

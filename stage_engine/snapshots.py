@@ -47,6 +47,7 @@ def _standing(customer: store.Customer, part_of: UUID | None) -> CustomerStandin
         profile=Profile() if part_of else customer.state.profile,
         hold=customer.hold,
         table=rows,
+        approximate=not part_of and customer.state.approximate,
     )
 
 

@@ -74,7 +74,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `position` is the last folded event's, or that of the last due time crossed after it: what sorts before it comes too
     late to be folded onto this state. Instances stand in the order in which they began; `moves` and `events`
-    count what was folded. `imported_until` is when the latest import began that brought any of it.
+    count what was folded. `imported_until` is when the latest import began that brought any of it. `approximate` says
+    that pasts which are not kept were put together or taken apart.
     """
 
     position: Position | None = None
@@ -85,6 +86,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     moves: int = 0
     events: int = 0
     imported_until: datetime | None = None
+    approximate: bool = False
 
 
 EMPTY = State()

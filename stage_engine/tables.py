@@ -128,6 +128,55 @@ checkpoints = sa.Table(
     sa.Column("state", sa.LargeBinary, nullable=False),
 )
 
+baselines = sa.Table(
+    "baselines",
+    metadata,
+    sa.Column("id", Uuid, primary_key=True, comment="the identity that it belongs to, as events do"),
+    sa.Column("at", Time, nullable=False, comment="with rank and event_id: the last event that it stands for"),
+    sa.Column("rank", sa.SmallInteger, nullable=False),
+    sa.Column("event_id", Bytewise, nullable=False),
+    sa.Column("state", sa.LargeBinary, nullable=False, comment="stage_engine.state.State as JSON"),
+    sa.Column(
+        "taken_apart", sa.Boolean, nullable=False, server_default=sa.false(), comment="it is approximate for ever"
+    ),
+)
+
+baseline_identities = sa.Table(
+    "baseline_identities",
+    metadata,
+    sa.Column("identity_id", Uuid, primary_key=True, comment="whose events are not kept"),
+    sa.Column("baseline", Uuid, nullable=False, comment="what stands for them"),
+    sa.Column("at", Time, nullable=False, comment="with rank and event_id: up to here they are not kept"),
+    sa.Column("rank", sa.SmallInteger, nullable=False),
+    sa.Column("event_id", Bytewise, nullable=False),
+    sa.Index("baseline_identities_by_baseline", "baseline"),
+)
+
+baseline_orders = sa.Table(
+    "baseline_orders",
+    metadata,
+    sa.Column("baseline", Uuid, primary_key=True),
+    sa.Column("key", Bytewise, primary_key=True),
+    sa.Column("changed_at", Time, nullable=False, comment="with changed_rank and changed_id: which event made it so"),
+    sa.Column("changed_rank", sa.SmallInteger, nullable=False),
+    sa.Column("changed_id", Bytewise, nullable=False),
+    sa.Column("completed_at", Time),
+    sa.Column("currency", sa.Text),
+    sa.Column("revenue", sa.Numeric, nullable=False),
+    sa.Column("total", sa.Numeric, nullable=False),
+    sa.Column("refunded", sa.Numeric, nullable=False),
+    sa.Column("refunded_whole", sa.Boolean, nullable=False),
+    sa.Column("cancelled", sa.Boolean, nullable=False),
+)
+
+baseline_moves = sa.Table(
+    "baseline_moves",
+    metadata,
+    sa.Column("baseline", Uuid, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("body", JSONB, nullable=False, comment="services.contracts.changes.Transition"),
+)
+
 instances = sa.Table(
     "instances",
     metadata,

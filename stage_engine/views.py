@@ -36,6 +36,7 @@ def customer_view(customer: Customer, identities: Iterable[Identity], model: Mod
         "facts": {name: shown(facts[name]) for name in facts},
         "tracks": tracks,
         "consent": state.profile.consent,
+        "approximate": state.approximate,
         "hold": customer.hold,
         "sequence": customer.sequence,
         "next_wake": shown(customer.next_wake),

@@ -54,7 +54,7 @@ VIEWS = {
 }
 
 
-def upgrade() -> None:
+def upgrade() -> None:  # noqa: PLR0915  one statement a table
     for schema in SCHEMAS:
         op.execute(f"CREATE SCHEMA {schema}")
     op.execute("CREATE SEQUENCE engine.table_numbers")
@@ -146,6 +146,81 @@ def upgrade() -> None:
         sa.Column("event_id", sa.Text(collation="C"), nullable=False),
         sa.Column("state", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("customer_id", "events"),
+        schema="engine",
+    )
+    op.create_table(
+        "baselines",
+        sa.Column("id", sa.UUID(), nullable=False, comment="the identity that it belongs to, as events do"),
+        sa.Column(
+            "at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            comment="with rank and event_id: the last event that it stands for",
+        ),
+        sa.Column("rank", sa.SmallInteger(), nullable=False),
+        sa.Column("event_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("state", sa.LargeBinary(), nullable=False, comment="stage_engine.state.State as JSON"),
+        sa.Column(
+            "taken_apart",
+            sa.Boolean(),
+            server_default=sa.text("false"),
+            nullable=False,
+            comment="it is approximate for ever",
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        schema="engine",
+    )
+    op.create_table(
+        "baseline_identities",
+        sa.Column("identity_id", sa.UUID(), nullable=False, comment="whose events are not kept"),
+        sa.Column("baseline", sa.UUID(), nullable=False, comment="what stands for them"),
+        sa.Column(
+            "at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            comment="with rank and event_id: up to here they are not kept",
+        ),
+        sa.Column("rank", sa.SmallInteger(), nullable=False),
+        sa.Column("event_id", sa.Text(collation="C"), nullable=False),
+        sa.PrimaryKeyConstraint("identity_id"),
+        schema="engine",
+    )
+    op.create_index(
+        "baseline_identities_by_baseline", "baseline_identities", ["baseline"], unique=False, schema="engine"
+    )
+    op.create_table(
+        "baseline_orders",
+        sa.Column("baseline", sa.UUID(), nullable=False),
+        sa.Column("key", sa.Text(collation="C"), nullable=False),
+        sa.Column(
+            "changed_at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            comment="with changed_rank and changed_id: which event made it so",
+        ),
+        sa.Column("changed_rank", sa.SmallInteger(), nullable=False),
+        sa.Column("changed_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("completed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("currency", sa.Text(), nullable=True),
+        sa.Column("revenue", sa.Numeric(), nullable=False),
+        sa.Column("total", sa.Numeric(), nullable=False),
+        sa.Column("refunded", sa.Numeric(), nullable=False),
+        sa.Column("refunded_whole", sa.Boolean(), nullable=False),
+        sa.Column("cancelled", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("baseline", "key"),
+        schema="engine",
+    )
+    op.create_table(
+        "baseline_moves",
+        sa.Column("baseline", sa.UUID(), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column(
+            "body",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=False,
+            comment="services.contracts.changes.Transition",
+        ),
+        sa.PrimaryKeyConstraint("baseline", "number"),
         schema="engine",
     )
     op.create_table(

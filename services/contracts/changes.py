@@ -178,7 +178,8 @@ class CustomerStanding(msgspec.Struct, frozen=True, kw_only=True):
     """Where one customer is now, with all changes up to `sequence` taken in: what a new subscriber begins with.
 
     On `customer.stages` a customer that is now part of another has no value (a tombstone); over HTTP it shows an empty
-    table and says of which in `part_of`.
+    table and says of which in `part_of`. `approximate`: a join or a split came after some of what it needed to be exact
+    was kept no longer.
     """
 
     storefront: str
@@ -188,6 +189,7 @@ class CustomerStanding(msgspec.Struct, frozen=True, kw_only=True):
     profile: Profile
     hold: str | None
     table: list[InstanceRow]
+    approximate: bool = False
     shortened: bool = False
 
 

@@ -15,8 +15,8 @@ from subscriber import Subscriber, unnumbered
 from services.contracts.changes import CustomerTable
 from services.contracts.identity import Identity, IdentityKind
 from stage_engine import turning
-from stage_engine.api import _current
 from stage_engine.arrivals import Arrival
+from stage_engine.asking import current
 from stage_engine.identity import MOST_POINTING, TILL, customer_id, identity_id
 from stage_engine.store import Customer
 from tests.unit.stage_engine.builders import SEVEN
@@ -179,8 +179,8 @@ async def test_an_account_renamed_takes_its_history_along_and_the_former_id_keep
     assert user(world, stands, "old").id == whose(world, stands, IdentityKind.EMAIL, "a@b.c").id == now.id
     assert now.id == customer_id(world.namespace, Identity(IdentityKind.USER_ID, "new"))
     async with database.connect() as connection:
-        assert await _current(connection, former) == now.id
-        assert await _current(connection, now.id) == now.id
+        assert await current(connection, former) == now.id
+        assert await current(connection, now.id) == now.id
     assert a_subscriber_holds_it(stands).customers[former].part_of == now.id
     before = stands.customers[former].sequence
     # An alias said to be earlier makes a loop: the latest of it is void, and the former root is one again.
@@ -189,7 +189,7 @@ async def test_an_account_renamed_takes_its_history_along_and_the_former_id_keep
     assert user(world, stands, "new").id == user(world, stands, "old").id == former
     assert stands.customers[former].sequence > before, "it counts on"
     async with database.connect() as connection:
-        assert await _current(connection, now.id) == former
+        assert await current(connection, now.id) == former
     a_subscriber_holds_it(stands)
 
 
