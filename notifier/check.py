@@ -6,13 +6,13 @@ from pathlib import Path
 import jinja2
 
 from notifier.followups import Entered, FollowUp, FollowUps
-from notifier.followups_file import what_reads
+from notifier.followups_file import names_a_template, what_reads
 from notifier.render import Renderer, RenderError
 from notifier.samples import sample_contents
 from services.checks import Finding, Findings, Level, StageNamed, faults_of, finding_at
 from services.contracts.storefront import Storefront
 from services.errors import ShopError
-from services.shop import YamlFile, load_shop
+from services.shop import YamlFile, read_shop
 
 FILE = "followups.yaml"
 
@@ -45,12 +45,12 @@ def _stages_of(source: YamlFile, follow_up: FollowUp) -> Iterator[StageNamed]:
 def _unrendered(directory: Path, source: YamlFile, follow_ups: FollowUps) -> Iterator[Finding]:
     """Each follow-up is written with content that has everything and with content that has nothing."""
     try:
-        storefronts = load_shop(directory).storefronts
+        storefronts = read_shop(directory)[0].storefronts
     except ShopError:
         return  # told of by whoever looks at storefronts.yaml
     renderer = Renderer(directory)
     for follow_up in follow_ups.values():
-        for storefront in storefronts.values():
+        for storefront in storefronts.values() if names_a_template(follow_up.template) else ():
             if (found := _stumble(renderer, follow_up, storefront, source)) is not None:
                 yield found
                 break

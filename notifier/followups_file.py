@@ -80,6 +80,10 @@ def what_reads(source: YamlFile) -> tuple[FollowUps, list[ShopError]]:
     return {name: follow_up for name, follow_up in found.items() if follow_up is not None}, faults
 
 
+def names_a_template(text: str) -> bool:
+    return re.fullmatch(r"[a-z0-9][a-z0-9_-]*", text) is not None
+
+
 class _Reader:
     """Reads one follow-up to its end, whatever is wrong on the way."""
 
@@ -97,7 +101,7 @@ class _Reader:
         return self._made(fitted.value) if fitted.value is not None else None
 
     def _made(self, written: _Written) -> FollowUp | None:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", written.template):
+        if not names_a_template(written.template):
             self._fault(["template"], f"`{written.template}` is no template's name; write it without folder and ending")
         if written.resend_unknown and written.purpose == "marketing":
             self._fault(

@@ -121,8 +121,16 @@ def _refusal(node: Any, shape: Any, said: str) -> str:  # noqa: ANN401
     if not all(wanted) or (type(node) in {_origin(option) for option in _options(shape)}):
         return said  # a constraint of its own: msgspec names it
     examples = list(dict.fromkeys(_examples(shape)))[:SHOWN]
-    like = f"; write it as in {', '.join(examples)}" if examples else f"; write {' or '.join(wanted)}"
+    like = f"; write it as in {', '.join(examples)}" if examples else f"; {_form(shape, wanted)}"
     return f"here should stand {' or '.join(wanted)}, not {spoken(node)}{like}"
+
+
+def _form(shape: Any, wanted: Sequence[str]) -> str:  # noqa: ANN401
+    bare = _bare(_options(shape)[0])
+    if _is_struct(bare):
+        needed = [f"{field.encode_name}: …" for field in msgspec.structs.fields(bare) if field.required]
+        return f"write it as in {{{', '.join(needed) or '…: …'}}}"
+    return "put it into […]" if _origin(bare) is list else f"write {' or '.join(wanted)}"
 
 
 def _meant(said: str, known: Sequence[str]) -> str:

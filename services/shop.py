@@ -25,7 +25,18 @@ from services.shapes import Fitted, fit, spoken
 Path_ = Sequence[str | int]
 T = TypeVar("T")
 
-__all__ = ["Look", "Sender", "Shop", "Storefront", "YamlFile", "default_shop", "demo_shop", "load_shop", "plain"]
+__all__ = [
+    "Look",
+    "Sender",
+    "Shop",
+    "Storefront",
+    "YamlFile",
+    "default_shop",
+    "demo_shop",
+    "load_shop",
+    "plain",
+    "read_shop",
+]
 
 
 class _Constructor(RoundTripConstructor):
@@ -142,6 +153,14 @@ class Shop:
 
 def load_shop(directory: Path) -> Shop:
     """Reads `storefronts.yaml`; raises ShopError for what can't be meant, one line a fault."""
+    shop, faults = read_shop(directory)
+    if faults:
+        raise ShopError("\n".join(map(str, faults)))
+    return shop
+
+
+def read_shop(directory: Path) -> tuple[Shop, list[ShopError]]:
+    """The storefronts that can be read, and what is wrong with the others; raises ShopError for what is no mapping."""
     source = YamlFile(directory / "storefronts.yaml")
     storefronts, faults = {}, []
     for name in source.mapping():
@@ -156,9 +175,7 @@ def load_shop(directory: Path) -> Shop:
             storefronts[str(name)] = found.value
     if not source.mapping():
         faults.append(source.fault([], "no storefront is declared; write one as in docs/shop.md"))
-    if faults:
-        raise ShopError("\n".join(map(str, faults)))
-    return Shop(directory=directory, storefronts=storefronts)
+    return Shop(directory=directory, storefronts=storefronts), faults
 
 
 def _slips_of(storefront: Storefront) -> Iterator[tuple[str, str]]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from services.checks import Findings, Level, faults_of, finding_at
 from services.errors import ShopError
-from services.shop import load_shop
+from services.shop import read_shop
 
 _BROWSER = (
     "`trust: browser` lets orders count that anybody who opens the shop's page can make up: in facts, stages and thanks"
@@ -14,13 +14,14 @@ _SERVER = "send orders with a server key and leave it out, if the shop can; addr
 
 def check(directory: Path) -> Findings:
     try:
-        shop = load_shop(directory)
+        shop, faults = read_shop(directory)
     except ShopError as error:
         return Findings(found=faults_of(error))
     source = shop.file("storefronts.yaml")
-    told = tuple(
+    told = [
         finding_at(source, (name, "trust"), Level.NOTE, _BROWSER, _SERVER)
         for name, storefront in shop.storefronts.items()
         if storefront.trust == "browser"
-    )
-    return Findings(found=told, counts={"storefront": len(shop.storefronts)})
+    ]
+    found = (*(finding for fault in faults for finding in faults_of(fault)), *told)
+    return Findings(found=found, counts={"storefront": len(shop.storefronts)})

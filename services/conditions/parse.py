@@ -210,7 +210,7 @@ class _Parser:
                 raise ConditionError(f"a list has at most {MAX_LIST} values, this has {len(items)}", column)
             return ListOf(column=column, depth=self._depth(column, *items), items=items)
         after = f" after {self._before}" if self._at else " at the beginning"
-        raise ConditionError(f"{self._met()}: a value is missing{after}", column)
+        raise ConditionError(f"{self._met()}: a value is missing{after}; write one", column)
 
     def _named(self, token: Token) -> Expr:
         word, column = token.text, token.column

@@ -46,11 +46,12 @@ def read_fact(source: Source, name: str, spec: FactWritten) -> Fact | None:
         source.fault(where, fault)
     kinds = [kind for kind in FactKind if getattr(spec, kind) is not None]
     if len(kinds) != 1:
-        source.fault(where, f"`{name}` needs exactly one of {', '.join(FactKind)}")
+        fix = "make a fact of each" if kinds else "write what it counts, as in `count: Product Viewed`"
+        source.fault(where, f"`{name}` needs exactly one of {', '.join(FactKind)}; {fix}")
         return None
     kind = kinds[0]
     if kind not in _NEEDS_NO_OF and spec.of is None:
-        source.fault(where, f"`{name}` needs `of:`, the property it looks at")
+        source.fault(where, f"`{name}` needs `of:`, the property it looks at; write it, as in `of: score`")
         return None
     if kind in _NEEDS_NO_OF and spec.of is not None:
         source.fault([*where, "of"], f"`{kind}` looks at no property; leave `of` out{_of_hint(kind)}")
@@ -85,7 +86,9 @@ def _listen(source: Source, where: Where, on: frozenset[str], weights: Mapping[s
     if not on:
         source.fault(where, "name at least one event here")
     if Name.ORDER_REPORTED in on:
-        source.fault(where, "`Order Reported` is a browser's word of an order: it counts in no fact")
+        source.fault(
+            where, "`Order Reported` is a browser's word of an order: it counts in no fact; write `Order Completed`"
+        )
     for event, weight in weights.items():
         if abs(weight) > MOST_POINTS:
             source.fault([*where, event], f"an event weighs at most {MOST_POINTS:,} points")
@@ -111,7 +114,10 @@ def _paths(source: Source, where: Where, spec: FactWritten) -> tuple[tuple[str, 
 def _within(source: Source, where: Where, spec: FactWritten, kind: FactKind) -> timedelta | None:
     within = source.duration([*where, "within"], spec.within, least=SHORTEST_WINDOW, most=LONGEST_SPAN)
     if spec.within is not None and kind not in _SLIDES:
-        source.fault([*where, "within"], f"`within` goes with {', '.join(_SLIDES)}; `{kind}` is one event's")
+        source.fault(
+            [*where, "within"],
+            f"`{kind}` is one event's and slides in no window; `within` goes with {', '.join(_SLIDES)}",
+        )
     if within is not None and spec.less is not None and spec.once_per is None:
         source.fault([*where, "less"], "`less` and `within` don't go together: what is taken back may be older")
     return within
@@ -120,7 +126,7 @@ def _within(source: Source, where: Where, spec: FactWritten, kind: FactKind) -> 
 def _less(source: Source, where: Where, spec: FactWritten, kind: FactKind, on: frozenset[str]) -> frozenset[str]:
     less = frozenset(names(spec.less))
     if Name.ORDER_REFUNDED in less:
-        source.fault([*where, "less"], "`less` goes with `once_per: order_id`: refunds belong to an order")
+        source.fault([*where, "less"], "refunds belong to an order; `less` goes with `once_per: order_id`")
     elif less and kind is FactKind.POINTS:
         source.fault([*where, "less"], "points are taken off by points below nothing, as in `Order Cancelled: -5`")
     elif less and kind not in _TAKES_BACK and spec.by is None:
@@ -139,13 +145,17 @@ def _per_order(source: Source, where: Where, spec: FactWritten, kind: FactKind, 
     if spec.once_per != ORDER_KEY or kind is not FactKind.SUM or not orders or spec.of not in AMOUNTS:
         source.fault(
             [*where, "once_per"],
-            f"`once_per: order_id` goes with `sum: Order Completed` and `of: {' or '.join(AMOUNTS)}`;"
-            " nothing else is counted once yet",
+            "nothing else is counted once yet;"
+            f" `once_per: order_id` goes with `sum: Order Completed` and `of: {' or '.join(AMOUNTS)}`",
         )
     if spec.where is not None:
-        source.fault([*where, "where"], "an order's copies are one here, so `where` has no single event to look at")
+        source.fault(
+            [*where, "where"], "an order's copies are one here, so `where` has no single event to look at; take it out"
+        )
     if spec.by is not None:
-        source.fault([*where, "by"], "an order's copies are one here, so `by` has no single event to look at")
+        source.fault(
+            [*where, "by"], "an order's copies are one here, so `by` has no single event to look at; take it out"
+        )
     if spec.less is not None and names(spec.less) != (Name.ORDER_REFUNDED,):
         source.fault([*where, "less"], "only `less: Order Refunded` can be; a cancelled order brings nothing anyway")
     return True

@@ -97,13 +97,18 @@ def _track(
 def _start(source: Source, where: Where, name: str, spec: TrackWritten) -> str | None:
     starts = [stage for stage, written in spec.stages.items() if written.start]
     if len(starts) != 1:
-        source.fault(where, f"`{name}` needs exactly one stage with `start: true`, not {len(starts)}")
+        source.fault(
+            where,
+            f"`{name}` needs exactly one stage with `start: true`, not {len(starts)}; write it where everybody begins",
+        )
         return None
     start = starts[0]
     if spec.stages[start].final:
-        source.fault([*where, "stages", start, "final"], f"`{start}` can't be both the start and final")
+        source.fault(
+            [*where, "stages", start, "final"], f"`{start}` can't be both the start and final; take one of them out"
+        )
     if spec.per is not Per.CUSTOMER and not names(spec.stages[start].on):
-        source.fault([*where, "stages", start], f"`{start}` begins a {spec.per}: say `on:` which events")
+        source.fault([*where, "stages", start], f"nothing begins a {spec.per} of `{name}`; say `on:` which events")
     return start
 
 

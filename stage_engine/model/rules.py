@@ -38,12 +38,12 @@ class RulesOf:
             return None
         if rule.on is not None:
             if rule.since is not None or rule.idle:
-                self.source.fault(place, "`since` and `idle` go with `after:`")
+                self.source.fault(place, "an event comes when it comes; `since` and `idle` go with `after:`")
             return EventRule(
                 id=rule_id, target=stage, on=frozenset(names(rule.on)), sources=sources, when=when, again=rule.again
             )
         if rule.again:
-            self.source.fault([*place, "again"], "`again` goes with `on:`; time can't bring an instance to where it is")
+            self.source.fault([*place, "again"], "time can't bring an instance to where it is; `again` goes with `on:`")
         after = self._after(place, rule)
         if after is None:
             return None
@@ -62,7 +62,8 @@ class RulesOf:
         after = self.source.duration([*place, "after"], rule.after)
         if after is not None and after <= timedelta():
             self.source.fault(
-                [*place, "after"], "`after` must be longer than nothing: a rule that is due at once never rests"
+                [*place, "after"],
+                "`after` must be longer than nothing: a rule that is due at once never rests; write 1m or more",
             )
             return None
         return after
@@ -74,7 +75,9 @@ class RulesOf:
         times = [fact.name for fact in self.facts.values() if fact.kind is FactKind.LATEST]
         if (name not in times and name not in self.source.unmade) or rule.idle:
             self.source.fault(
-                [*place, "since"], f"`since` takes one fact of kind `latest` ({', '.join(times)}), without `idle`"
+                [*place, "since"],
+                f"nothing counts from `{rule.since}` here;"
+                f" `since` takes one fact of kind `latest` ({', '.join(times)}), without `idle`",
             )
         return name
 

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from services.conditions.never import always, claims, why_never
 from stage_engine.model.checker.doubt import Doubt, Where, place_of
 from stage_engine.model.checker.ways import Ways
-from stage_engine.model.model import FactKind, Model, TimedRule
+from stage_engine.model.model import Fact, FactKind, Model, TimedRule
 
 
 def condition_doubts(model: Model, ways: Ways) -> Iterator[Doubt]:
@@ -31,7 +31,7 @@ def fact_condition_doubts(model: Model) -> Iterator[Doubt]:
 
 
 def _of_text(model: Model, text: str, where: Where) -> Iterator[Doubt]:
-    counts = {("facts", f.name) for f in model.facts.values() if f.kind in (FactKind.COUNT, FactKind.DISTINCT)}
+    counts = {("facts", fact.name) for fact in model.facts.values() if _counts_up(fact)}
     stages: dict[tuple[str, ...], tuple[str, ...]] = {("stages", track.name): track.stages for track in model.tracks}
     if (why := why_never(text, counts)) is not None:
         yield Doubt(where=where, message=f"this can never hold: {why}", fix="take one of them out, or write `||`")
@@ -44,3 +44,8 @@ def _of_text(model: Model, text: str, where: Where) -> Iterator[Doubt]:
             close = get_close_matches(str(claim.value), known, n=1)
             fix = f"did you mean `{close[0]}`?" if close else f"there are: {', '.join(known)}"
             yield Doubt(where=where, message=f"`{claim.path[1]}` has no stage `{claim.value}`", fix=fix)
+
+
+def _counts_up(fact: Fact) -> bool:
+    """Whether it is a whole number that is never below 0."""
+    return fact.kind in (FactKind.COUNT, FactKind.DISTINCT) and fact.by is None and not fact.less

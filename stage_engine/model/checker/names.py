@@ -16,8 +16,11 @@ _EVENTS: Final = {Per.CART: "carts, checkouts and orders", Per.ORDER: "orders"}
 
 def name_doubts(model: Model) -> Iterator[Doubt]:
     for fact in model.facts.values():
+        where: Where = ("facts", fact.name)
         for name in sorted(fact.on):
-            yield from _unknown(name, ("facts", fact.name, str(fact.kind)))
+            yield from _unknown(name, (*where, str(fact.kind), *([name] if fact.weights else ())))
+        for name in sorted(fact.less):
+            yield from _unknown(name, (*where, "less"))
     for track in model.tracks:
         ways = Ways(track)
         said: dict[Where, frozenset[str]] = {

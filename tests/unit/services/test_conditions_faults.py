@@ -26,10 +26,10 @@ def fault(text: str) -> ConditionError:
 @pytest.mark.parametrize(
     ("text", "column", "message"),
     [
-        ("facts.orders >= 2 &&", 21, "unexpected end: a value is missing after &&"),
-        ("facts.orders >=", 16, "unexpected end: a value is missing after >="),
+        ("facts.orders >= 2 &&", 21, "unexpected end: a value is missing after &&; write one"),
+        ("facts.orders >=", 16, "unexpected end: a value is missing after >=; write one"),
         ("", 1, "the condition is empty; write one as in facts.orders >= 2"),
-        ("== 2", 1, "unexpected `==`: a value is missing at the beginning"),
+        ("== 2", 1, "unexpected `==`: a value is missing at the beginning; write one"),
         ("(event.a", 9, "unexpected end: `)` is missing to close the parenthesis at character 1"),
         ("event.a)", 8, "`)` closes nothing"),
         ("event.a[0", 10, "unexpected end: `]` is missing to close the bracket at character 8"),
