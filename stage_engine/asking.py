@@ -85,14 +85,16 @@ async def ask_why(
     if row is None or row.storefront not in rules.storefronts:
         return None
     storefront = rules.storefronts[row.storefront]
+    standing = (await store.standing_transitions(connection, {customer_id: 0})).get(customer_id, {}).values()
     if at is None:
-        standing = (await store.standing_transitions(connection, {customer_id: 0})).get(customer_id, {})
-        transitions = [stood.transition for stood in standing.values()]
+        transitions = [stood.transition for stood in standing]
         known_until = await store.read_watermark(connection) or BEFORE_ALL
     else:
         then = await folded_at(connection, rules, row, at)
         row = replace(row, state=then.state, next_wake=then.next_wake, waits_from=then.waits_from)
-        transitions = [move.transition for move in then.moves]
+        begun = then.state.moves - len(then.moves)  # where old history was folded away, its moves are kept all the same
+        transitions = [stood.transition for stood in standing if stood.number < begun]
+        transitions += [move.transition for move in then.moves]
         known_until = at
     found = why(row.state, rules.model, transitions, at or now, known_until=known_until, storefront=storefront)
     named = await connection.execute(sa.select(_I.kind, _I.value).where(_I.customer_id == customer_id))

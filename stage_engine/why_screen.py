@@ -47,6 +47,8 @@ def screen(answer: Answer, model: Model) -> RenderableType:
     parts.append(Text(f"as of {_moment(why.at)} UTC", style="dim"))
     if customer.hold is not None:
         parts.append(Text(f"on hold ({customer.hold}): {_HOLDS.get(customer.hold, '')}", style="yellow"))
+    if customer.state.approximate:
+        parts.append(Text("approximate: who is whom changed after old history had been folded away", style="yellow"))
     if customer.waits_from is not None:
         since = f"{customer.waits_from.occurred_at:%H:%M:%S}"
         parts.append(Text(f"what happened from {since} on waits until all before it is known", style="yellow"))

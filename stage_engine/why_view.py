@@ -21,6 +21,7 @@ def why_view(customer: Customer, found: Why, events: Events, model: Model) -> di
         "storefront": customer.storefront,
         "at": shown(found.at),
         "known_until": shown(found.known_until),
+        "approximate": customer.state.approximate,
         "hold": customer.hold,
         "waits_from": shown(customer.waits_from.occurred_at) if customer.waits_from else None,
         "next": None if found.next is None else _next(found.next, found, model),

@@ -217,6 +217,10 @@ async def test_what_is_asked_of_a_time_before_is_gone_and_later_is_answered(data
         moves = [item["id"] for item in timeline["timeline"] if item["kind"] == "transition"]
         stands = await world.stands()
         assert moves == [str(move.id) for move in stands.transitions[user(world, stands, "ann").id]]
+        why = (await http.get(f"/v1/customers/{now['id']}/why", params={"at": at(3 * DAY).isoformat()})).json()
+        lifecycle = why["instances"][0]
+        assert (lifecycle["stage"], lifecycle["came"]["rule"]["id"]) == ("purchase", "lifecycle.purchase[0]")
+        assert lifecycle["came"]["cause"] == {"event_id": "e3", "name": None, "at": None, "said_by": None}, "not kept"
 
 
 async def two_pasts(world: World) -> None:

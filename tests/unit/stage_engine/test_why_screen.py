@@ -11,6 +11,7 @@ from rich.console import Console
 from services.contracts.identity import Identity, IdentityKind
 from stage_engine.asking import Answer
 from stage_engine.history import Entry
+from stage_engine.state import State
 from stage_engine.store import Customer
 from stage_engine.why import why
 from stage_engine.why_screen import WIDTH, screen
@@ -111,6 +112,13 @@ def test_a_hold_and_what_waits_are_said_before_all_else() -> None:
     lines = shown(answer(see(*waiting, until="30m"), hold="refolding"))
     assert lines[2] == "on hold (refolding): a long history is being folded again; below is what stood before"
     assert lines[3] == "what happened from 14:00:00 on waits until all before it is known"
+
+
+def test_what_is_only_approximate_is_said_to_be() -> None:
+    seen = see(*BOUGHT, start=State(approximate=True))
+    assert shown(answer(seen, *BOUGHT))[2] == (
+        "approximate: who is whom changed after old history had been folded away"
+    )
 
 
 def test_nobody_knows_anything_of_who_did_nothing() -> None:
