@@ -9,24 +9,30 @@ from services.shop import Shop, plain
 
 LIFECYCLE: Final = "lifecycle"
 
+BESIDE: Final[Mapping[str, Sequence[str]]] = {
+    "cart": ("active", "abandoned", "ordered"),
+    "order": ("placed", "shipped", "delivered", "refunded", "cancelled"),
+    "satisfaction": ("neutral", "happy", "unhappy"),
+    "newsletter": ("subscribed", "unsubscribed"),
+    "onboarding": ("started", "stalled", "finished"),
+}
+"""The tracks that all presets share."""
+
+SILENT: Final = ("at_risk", "churned")
+LIFECYCLES: Final[Mapping[str, Sequence[str]]] = {
+    "seven-stage": ("awareness", "interest", "consideration", "purchase", "post_purchase", "retention", "advocacy"),
+    "five-stage-reach": ("reach", "acquisition", "conversion", "retention", "loyalty"),
+    "six-stage": ("awareness", "consideration", "conversion", "post_purchase", "retention", "advocacy"),
+    "crm": ("awareness", "consideration", "purchase", "retention", "loyalty"),
+    "sales-cycle": ("identify", "reach_out", "engage", "close", "follow_up"),
+}
 PRESETS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
-    "seven-stage": {
-        LIFECYCLE: (
-            "awareness",
-            "interest",
-            "consideration",
-            "purchase",
-            "post_purchase",
-            "retention",
-            "advocacy",
-            "at_risk",
-            "churned",
-        ),
-        "cart": ("active", "abandoned", "ordered"),
-        "order": ("placed", "shipped", "delivered", "refunded", "cancelled"),
-    }
+    name: {LIFECYCLE: (*stages, *SILENT), **BESIDE} for name, stages in LIFECYCLES.items()
 }
 """The stage engine's presets, of which the console needs the order only. A test holds them against each other."""
+
+OF_CUSTOMERS: Final = frozenset({LIFECYCLE, "satisfaction", "newsletter", "onboarding"})
+"""Tracks with one instance a customer; of the others each cart, each order counts."""
 
 Order = Mapping[str, Sequence[str]]
 
@@ -67,13 +73,13 @@ def strips(order: Order, storefront: str, counts: Iterable[StageCount]) -> list[
 def _strip(track: str, listed: Sequence[str], found: Mapping[tuple[str, str], StageCount]) -> Strip:
     left = sorted(stage for of, stage in found if of == track and stage not in listed)
     numbers = {
-        stage: (row.customers if track == LIFECYCLE else row.instances) if (row := found.get((track, stage))) else 0
+        stage: (row.customers if track in OF_CUSTOMERS else row.instances) if (row := found.get((track, stage))) else 0
         for stage in (*listed, *left)
     }
     most = max(numbers.values(), default=0) or 1
     return Strip(
         track=track,
-        counted="customers" if track == LIFECYCLE else f"{track}s",
+        counted="customers" if track in OF_CUSTOMERS else f"{track}s",
         bars=[Bar(stage=stage, count=count, share=_percent(count, most)) for stage, count in numbers.items()],
     )
 

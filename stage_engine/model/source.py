@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from services.conditions import Condition, ConditionError, Names, compile_condition
 from services.durations import parse_duration, spoken
@@ -14,11 +15,21 @@ from stage_engine.model.overlay import lay_under
 from stage_engine.model.schema import ModelWritten
 
 PRESETS = Path(__file__).parent / "presets"
+PARTS = tuple(f"parts/{found.stem}" for found in (PRESETS / "parts").glob("*.yaml"))
+"""What presets share. A shop that writes its own lifecycle may extend it as they do."""
 Where = Sequence[str | int]
 
 
 def presets() -> list[str]:
     return sorted(found.stem for found in PRESETS.glob("*.yaml"))
+
+
+def _preset(name: str) -> dict[str, Any]:
+    """With what it extends itself: the parts that presets share."""
+    found = YamlFile(PRESETS / f"{name}.yaml").mapping()
+    if "extends" in found:
+        lay_under(found, _preset(str(found["extends"])))
+    return found
 
 
 class Source:
@@ -35,11 +46,11 @@ class Source:
         own = self.file.mapping()
         if "extends" in own:
             name = str(own["extends"])
-            if name not in presets():
+            if name not in (*presets(), *PARTS):
                 self.fault(["extends"], f"there is no preset `{name}`; {meant(name, presets())}")
                 self._torn = frozenset({("tracks",)})  # what would be laid under it is not known
                 return ModelWritten()
-            lay_under(own, YamlFile(PRESETS / f"{name}.yaml").data)
+            lay_under(own, _preset(name))
         fitted = self.file.fitting([], ModelWritten)
         self.faults += fitted.slips
         self._torn = fitted.torn

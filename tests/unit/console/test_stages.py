@@ -4,9 +4,9 @@ from pathlib import Path
 
 from console.queries import StageCount, ids_beginning
 from console.stages import LIFECYCLE, PRESETS, Strip, order_of, strips
-from services.shop import Shop, YamlFile, plain
-
-PRESET_FILES = Path(__file__).resolve().parents[3] / "stage_engine" / "model" / "presets"
+from services.shop import Shop
+from stage_engine.model.load import PRESETS as MODELS
+from stage_engine.model.load import load_model, presets
 
 
 def count(track: str, stage: str, instances: int, *, customers: int = 1, storefront: str = "shop") -> StageCount:
@@ -18,9 +18,8 @@ def shown(strip: Strip) -> list[tuple[str, int, int]]:
 
 
 def test_the_presets_are_the_stage_engines() -> None:
-    files = {path.stem: plain(YamlFile(path).mapping())["tracks"] for path in PRESET_FILES.glob("*.yaml")}
-    listed = {name: {track: tuple(said["stages"]) for track, said in tracks.items()} for name, tracks in files.items()}
-    assert listed == PRESETS
+    models = {name: load_model(MODELS / f"{name}.yaml") for name in presets()}
+    assert {name: {track.name: track.stages for track in model.tracks} for name, model in models.items()} == PRESETS
 
 
 def test_a_shops_own_stages_come_after_the_presets(tmp_path: Path) -> None:

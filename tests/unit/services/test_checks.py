@@ -42,7 +42,7 @@ def change(file: Path, before: str, after: str) -> None:
 def test_the_shops_that_come_along_are_sound(directory: Path) -> None:
     found = check(directory, "--strict")
     assert (found.exit_code, found.output.count("\n")) == (0, 1)
-    assert found.output.startswith(f"{directory}/: 1 storefront, 3 tracks, ")
+    assert found.output.startswith(f"{directory}/: 1 storefront, 6 tracks, ")
     assert re.search(r"2 follow-ups, 2 templates, \d+ scenarios: sound\n$", found.output)
 
 
@@ -137,7 +137,7 @@ def test_programs_get_json(shop: Path) -> None:
             "fix": "write it as in EUR",
         }
     ]
-    assert said["counts"]["track"] == 3
+    assert said["counts"]["track"] == 6
 
 
 def test_without_a_name_the_shop_of_the_environment_is_checked(shop: Path) -> None:
