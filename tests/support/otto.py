@@ -1,6 +1,7 @@
 """OTTO's 20 visitors as events: order rows of a session with equal `ts` are one order with several products."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,11 +28,13 @@ class Session:
         return moment(max(row["ts"] for row in self.rows))
 
     def expected_stage(self) -> str:
-        """Counted without any of our code: orders, else carts, else views."""
+        """Counted without any of our code: orders, else carts or the third look at one product, else views."""
         orders = {row["ts"] for row in self.rows if row["type"] == "orders"}
         if orders:
             return "purchase" if len(orders) == 1 else "retention"
-        return "consideration" if any(row["type"] == "carts" for row in self.rows) else "interest"
+        looks = Counter(row["aid"] for row in self.rows if row["type"] == "clicks")
+        compares = max(looks.values(), default=0) > 2 or any(row["type"] == "carts" for row in self.rows)
+        return "consideration" if compares else "interest"
 
     def events(self, prefix: str = "") -> Iterator[dict[str, Any]]:
         """As a storefront would post them, ids from the place in the file: real rows may be identical."""

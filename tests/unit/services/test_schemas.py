@@ -78,7 +78,7 @@ def test_an_unknown_key_does_not_fit(name: str, where: str) -> None:
     ["", ".facts.orders", ".tracks.lifecycle", ".tracks.cart.stages.active", ".tracks.cart.stages.abandoned.enter.0"],
 )
 def test_an_unknown_key_of_a_model_does_not_fit(where: str) -> None:
-    data = read(PRESETS / "seven-stage.yaml")
+    data = read(PRESETS / "parts" / "groundwork.yaml")
     dict(mappings(data))[where]["colour_of_the_sea"] = "green"
     assert "colour_of_the_sea" in faults("lifecycle", data)[0]
 

@@ -68,6 +68,7 @@ def test_rules_that_lead_elsewhere_from_this_stage_are_named_and_no_others() -> 
     found = asked(see(event("Product Viewed")))
     assert [way.rule.id for way in of(found).ways] == [
         "lifecycle.consideration[0]",
+        "lifecycle.consideration[1]",
         "lifecycle.purchase[0]",
         "lifecycle.retention[0]",
     ]
