@@ -5,7 +5,7 @@ With nothing folded before it the fold is exact. Where pasts are put together th
 marked `approximate`: what each said in between can't be told any more.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -197,4 +197,10 @@ def _one_of(one: Instance, other: Instance) -> Instance:
         touched_at=touched.touched_at,
         touched_by=touched.touched_by,
         subject=touched.subject,
+        fired=_latest(one.fired, other.fired),
+        last=touched.last,
     )
+
+
+def _latest(one: Mapping[str, datetime], other: Mapping[str, datetime]) -> dict[str, datetime]:
+    return {**one, **{rule: max(at, one.get(rule, at)) for rule, at in other.items()}}

@@ -1,8 +1,8 @@
 """Due times: what the state says must happen when. Nobody sets or cancels a timer. Pure."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from services.contracts.changes import Cause
 from stage_engine.facts import FactState
@@ -12,11 +12,15 @@ from stage_engine.state import Instance
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """A timed rule with the time that armed it, and the event that set that time."""
+    """A timed rule with the time that armed it, and the event that set that time.
+
+    `not_before`: a date may be said when it has passed, and a cool-down may still last.
+    """
 
     rule: TimedRule
     armed_at: datetime
     cause: Cause
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +54,31 @@ def armed(model: Model, instance: Instance, facts: FactState) -> Iterator[Arm]:
     for rule in model.track(instance.track).timed_rules.get(instance.stage, ()):
         if rule.idle:
             arm = Arm(rule, instance.touched_at, instance.touched_by)
-        elif rule.since is not None:
-            latest = facts.latest.get(rule.since)
+        elif rule.since is None:
+            arm = Arm(rule, instance.since, instance.entered_by)
+        elif rule.date:
+            date = facts.dates.get(rule.since)
+            if date is None:
+                continue
+            arm = Arm(rule, date.at, date.cause, date.said_at)
+        else:
+            latest = (instance.last if rule.of_instance else facts.latest).get(rule.since)
             if latest is None:
                 continue
             arm = Arm(rule, latest.at, latest.cause)
-        else:
-            arm = Arm(rule, instance.since, instance.entered_by)
         if instance.spent.get(rule.id) != arm.armed_at:
-            yield arm
+            yield arm if rule.cooldown is None else _cooling(arm, rule.cooldown, instance)
+
+
+def _cooling(arm: Arm, cooldown: timedelta, instance: Instance) -> Arm:
+    """Nobody is lost in a cool-down: what comes due in it is due at its end."""
+    fired = instance.fired.get(arm.rule.id)
+    if fired is None:
+        return arm
+    return replace(arm, not_before=max(arm.not_before or fired, fired + cooldown))
 
 
 def due_at(arm: Arm, instance: Instance) -> datetime:
     """A rule that was overdue when its stage was entered is due upon entry, never before it."""
-    return max(arm.armed_at + arm.rule.after, instance.since)
+    at = max(arm.armed_at + arm.rule.after, instance.since)
+    return at if arm.not_before is None else max(at, arm.not_before)

@@ -13,6 +13,8 @@ import msgspec
 
 from services.contracts.changes import Cause
 from services.contracts.events import Event
+from services.contracts.storefront import Storefront
+from stage_engine.dates import moment
 from stage_engine.model.model import Fact, FactKind, Model
 from stage_engine.money import amount, currency_of, lines_of, money
 from stage_engine.orders import Order
@@ -34,6 +36,14 @@ class Latest(msgspec.Struct, frozen=True, array_like=True):
 
     at: datetime
     cause: Cause
+
+
+class Dated(msgspec.Struct, frozen=True, array_like=True):
+    """A date that was said, the event that said it first, and when."""
+
+    at: datetime
+    cause: Cause
+    said_at: datetime
 
 
 class Keyed(msgspec.Struct, frozen=True, array_like=True):
@@ -59,6 +69,7 @@ class FactState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     latest: dict[str, Latest] = {}
     kept: dict[str, Any] = {}
     keyed: dict[str, dict[str, Keyed]] = {}
+    dates: dict[str, Dated] = {}
 
     def copied(self) -> "FactState":
         """For a fold to write into: the maps are its own, the values are never changed in place."""
@@ -73,23 +84,26 @@ class FactState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             latest=dict(self.latest),
             kept=dict(self.kept),
             keyed=dict(self.keyed),
+            dates=dict(self.dates),
         )
 
 
-def observe(state: FactState, fact: Fact, event: Event, cause: Cause, *, currency: str) -> None:
+def observe(state: FactState, fact: Fact, event: Event, cause: Cause, *, storefront: Storefront) -> None:
     """Takes one event into a fact that counts by events (not `per_order`). Writes into `state`, a fold's own copy.
 
-    `currency` is the storefront's: amounts in another are never added.
+    Amounts in another currency than the storefront's are never added.
     """
     if fact.where is not None and not fact.where.holds({"event": event.properties}):
         return
-    if fact.money and currency_of(event.properties) not in (None, currency):
+    if fact.money and currency_of(event.properties) not in (None, storefront.currency):
         return
     taking = _take_back if event.name in fact.less else _take
     for line in lines_of(event.properties)[:MOST_LINES] if fact.each else (event.properties,):
         said = found_at(line, fact.path)
         if fact.by is None:
             taking(state, fact.name, fact, said, event, cause)
+            if fact.dated:
+                observe_date(state, fact.name, state.kept.get(fact.name), event, cause, storefront.timezone)
         else:
             _by_key(state, fact, key_of(found_at(line, fact.by)), said, event, cause)
 
@@ -167,6 +181,15 @@ def _take_back(state: FactState, slot: str, fact: Fact, said: object, _event: Ev
             return bool(state.distinct[slot])
         case _:
             return False
+
+
+def observe_date(state: FactState, name: str, said: object, event: Event, cause: Cause, timezone: str) -> None:
+    """Keeps the date that stands under a name after an event, and who said it first: it arms timed rules."""
+    known = state.dates.get(name)
+    if not isinstance(said, str) or (at := moment(said, timezone)) is None:
+        state.dates.pop(name, None)
+    elif known is None or known.at != at:
+        state.dates[name] = Dated(at, cause, event.occurred_at)
 
 
 def _with(known: list[str], said: object) -> list[str]:

@@ -22,7 +22,7 @@ from services.contracts.events import Event, Name, SaidBy
 from services.contracts.storefront import Storefront
 from stage_engine.baselines import Baseline, merged, merged_order
 from stage_engine.due import Due, next_due
-from stage_engine.facts import FactsAt, observe, observe_order, shown
+from stage_engine.facts import FactsAt, Latest, found_at, observe, observe_date, observe_order, shown
 from stage_engine.history import Entry, Position, in_order
 from stage_engine.instances import Instances, touched
 from stage_engine.model.model import EventRule, Model, TimedRule, Track
@@ -171,6 +171,8 @@ class _Folding:
         self._position = entry.position
         self._imported_until = _later(self._imported_until, entry.event.imported_at)
         self._profile = profile_after(self._profile, entry.event)
+        if self._model.dated_traits and entry.event.traits:
+            self._date_traits(entry)
         entry = self._counted(entry)
         for track in self._model.tracks:
             for instance in self._instances.concerned_by(track, entry):
@@ -204,6 +206,12 @@ class _Folding:
                     self._facts, fact, before, after, position.occurred_at, currency=self._storefront.currency
                 )
 
+    def _date_traits(self, entry: Entry) -> None:
+        traits = shown_traits(self._profile)
+        for name in self._model.dated_traits:
+            said = found_at(traits, tuple(name.split(".")[1:]))
+            observe_date(self._facts, name, said, entry.event, entry.cause, self._storefront.timezone)
+
     def _counted(self, entry: Entry) -> Entry:
         """Takes the event into the facts, and returns it as the rules are to see it.
 
@@ -214,7 +222,7 @@ class _Folding:
             event = self._book(event, entry.position)
         for fact in self._model.facts_on.get(event.name, ()):
             if not fact.per_order:
-                observe(self._facts, fact, event, entry.cause, currency=self._storefront.currency)
+                observe(self._facts, fact, event, entry.cause, storefront=self._storefront)
         return replace(entry, event=event)
 
     def _as_trusted(self, event: Event) -> Event:
@@ -235,21 +243,43 @@ class _Folding:
 
     def _follow(self, track: Track, instance: Instance, entry: Entry) -> None:
         """One event on one instance: its contents, its beginning if this is it, and at most one move."""
+        event, own = entry.event, is_own(track.per, entry.event.name)
         began = instance.opened == entry.position
-        if is_own(track.per, entry.event.name):
+        if own:
             instance = touched(instance, track.per, entry)
+            if event.name in track.remembered:
+                said = dict.fromkeys(track.remembered[event.name], Latest(event.occurred_at, entry.cause))
+                instance = replace(instance, last={**instance.last, **said})
         self._instances.put(instance)
         if began:
-            self._record(
-                instance, None, f"{track.name}.{track.start}.start", entry.cause, f"first {entry.event.name}", {}
-            )
-        for rule in reversed(track.event_rules.get(entry.event.name, ())):
-            if rule.sources is not None and instance.stage not in rule.sources:
+            self._record(instance, None, f"{track.name}.{track.start}.start", entry.cause, f"first {event.name}", {})
+        became: frozenset[str] = frozenset()
+        if own and track.becoming:
+            instance, became = self._look(track, instance, event.occurred_at)
+        for rule in reversed(track.in_turn.get(event.name, track.becoming if own else ())):
+            if not _may_move(rule, instance, event.occurred_at):
                 continue
-            if self._holds(rule, instance, entry.event, entry.event.occurred_at):
+            if rule.id in became if rule.becoming else self._holds(rule, instance, event, event.occurred_at):
                 if rule.again or rule.target != instance.stage:
-                    self._move(instance, rule, entry.event.occurred_at, entry.cause, entry.event.name)
+                    self._move(instance, rule, event.occurred_at, entry.cause, event.name)
                 return
+
+    def _look(self, track: Track, instance: Instance, at: datetime) -> tuple[Instance, frozenset[str]]:
+        """Which of the rules by condition alone have become true. One truth counts once: until it was false again.
+
+        What is true where the rule does not lead from, or while it cools down, waits to count.
+        """
+        held, became = set(instance.held), set()
+        for rule in track.becoming:
+            if not self._holds(rule, instance, None, at):
+                held.discard(rule.id)
+            elif rule.id not in held and _may_move(rule, instance, at):
+                held.add(rule.id)
+                became.add(rule.id)
+        if sorted(held) != instance.held:
+            instance = replace(instance, held=sorted(held))
+            self._instances.put(instance)
+        return instance, frozenset(became)
 
     def _holds(self, rule: EventRule | TimedRule, instance: Instance, event: Event | None, at: datetime) -> bool:
         if rule.when is None:
@@ -273,13 +303,18 @@ class _Folding:
             since=at,
             entered_by=cause,
             ended_by=cause if rule.target in track.finals else None,
+            fired=instance.fired if rule.cooldown is None else {**instance.fired, rule.id: at},
         )
         self._instances.put(moved)
         facts: dict[str, Any] = {}
         if rule.when is not None:
             values = FactsAt(self._model, self._facts, at)
             facts = {path[1]: shown(values[path[1]]) for path in sorted(rule.when.reads) if path[0] == "facts"}
-            why = f"{why}, and {rule.when.text}"
+            why = (
+                f"{why}, and {rule.when.text}"
+                if isinstance(rule, TimedRule) or rule.on
+                else f"{rule.when.text} became true with {why}"
+            )
         self._record(moved, instance.stage, rule.id, cause, why, facts)
 
     def _record(
@@ -304,6 +339,14 @@ class _Folding:
                 instance.subject,
             )
         )
+
+
+def _may_move(rule: EventRule, instance: Instance, at: datetime) -> bool:
+    """Whether it leads from here, and does not cool down."""
+    if rule.sources is not None and instance.stage not in rule.sources:
+        return False
+    fired = None if rule.cooldown is None else instance.fired.get(rule.id)
+    return fired is None or rule.cooldown is None or at >= fired + rule.cooldown
 
 
 def _later(one: datetime | None, other: datetime | None) -> datetime | None:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from msgspec.structs import fields
 
-from stage_engine.facts import MAX_DISTINCT, MOST_KEYS, FactState, Keyed, Latest
+from stage_engine.facts import MAX_DISTINCT, MOST_KEYS, Dated, FactState, Keyed, Latest
 from stage_engine.model.model import Fact, FactKind, Model
 
 Value = TypeVar("Value")
@@ -23,7 +23,7 @@ SLIDING = frozenset({"windows", "amounts", "recent"})
 def merged_facts(earlier: FactState, later: FactState, model: Model, *, later_began_first: bool) -> FactState:
     """`later` is of the past that ended later. Facts by order are as `earlier` has them: the order book has more."""
     both = FactState()
-    for fact in model.facts.values():
+    for fact in (*model.facts.values(), *model.clocks.values()):
         if fact.per_order:
             for held in fields(FactState):
                 values: dict[str, Any] = getattr(earlier, held.name)
@@ -35,7 +35,18 @@ def merged_facts(earlier: FactState, later: FactState, model: Model, *, later_be
                 both.keyed[fact.name] = keyed
         else:
             _merge(both, fact.name, fact, earlier, later, later_began_first=later_began_first)
+    both.dates.update(_dates(earlier, later, model, later_began_first=later_began_first))
     return both
+
+
+def _dates(earlier: FactState, later: FactState, model: Model, *, later_began_first: bool) -> dict[str, Dated]:
+    """As the traits and the facts that they stand in: the later word holds, but for what was said first."""
+    found = {**earlier.dates, **later.dates}
+    for name, date in earlier.dates.items():
+        fact = model.facts.get(name)
+        if fact is not None and fact.kind is FactKind.FIRST and not later_began_first:
+            found[name] = date
+    return found
 
 
 def _keyed(fact: Fact, earlier: FactState, later: FactState, *, later_began_first: bool) -> dict[str, Keyed]:

@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 import msgspec
 
 from services.contracts.changes import Cause, Profile, Subject
-from stage_engine.facts import FactState
+from stage_engine.facts import FactState, Latest
 from stage_engine.history import Position
 
 INSTANCE_SPACE = UUID("0b0e4f5e-7a58-4cf0-8a6e-5c9d0e9a3f21")
@@ -20,7 +20,9 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `number` counts the runs of one key from 1; `run` names the run after the event that ended the one before. `touched`
     is its last own event, from which `idle` counts. `spent` maps a timed rule to the time that last armed it, once that
     has come due: the rule waits until another time arms it again. `tied` are the checkouts and orders that were said
-    to be about this cart, the last said last.
+    to be about this cart, the last said last. `held` are the rules by condition alone whose condition was true when it
+    was looked at last, `fired` is when a rule with a cool-down moved it last, `last` when those of its own events
+    happened that timed rules count from.
     """
 
     track: str
@@ -38,6 +40,9 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     subject: Subject = Subject()
     ended_by: Cause | None = None
     tied: tuple[str, ...] = ()
+    held: list[str] = []
+    fired: dict[str, datetime] = {}
+    last: dict[str, Latest] = {}
 
     @property
     def id(self) -> UUID:

@@ -214,8 +214,8 @@ class _Looking:
         if rule.idle:
             yield Instead(events=())
         elif rule.since is not None:
-            fact = self.model.facts[rule.since]
-            yield Instead(events=tuple(sorted(fact.on)), when=fact.where.text if fact.where else None)
+            events, where = self.model.armed_by(rule)
+            yield Instead(events=tuple(sorted(events)), when=where.text if where else None)
         else:
             for other in track.rules():
                 if isinstance(other, EventRule) and other.again and other.target == instance.stage:

@@ -11,12 +11,12 @@ from rich.text import Text
 from services.contracts.changes import Cause
 from services.contracts.events import Event, SaidBy
 from services.contracts.identity import Identity, IdentityKind
-from services.durations import spoken
 from stage_engine.asking import Answer
 from stage_engine.model.model import Model, TimedRule
 from stage_engine.why import BEFORE_ALL, ByEvent, ByTime, Clock, Part, Stands, Way, Why
 from stage_engine.why_words import (
     counts_from,
+    entered_by,
     instance_name,
     listed,
     next_text,
@@ -24,6 +24,7 @@ from stage_engine.why_words import (
     plain,
     rule_place,
     rule_text,
+    since_text,
     span,
     timed_text,
 )
@@ -117,7 +118,7 @@ def _came(stands: Stands, events: Mapping[Cause, Event]) -> Iterator[Text]:
     said = " said by a browser" if event and event.said_by is SaidBy.BROWSER else ""
     source = f", from {came.from_stage}" if came.from_stage is not None else ""
     if isinstance(rule, TimedRule):
-        line = Text("time", style="bold").append(f", {spoken(rule.after)} after {named}{said}", style="not bold")
+        line = Text("time", style="bold").append(f", {since_text(rule)} {named}{said}", style="not bold")
         line.append(f" of {_moment(event.occurred_at)}" if event else "", style="not bold")
         yield line.append(source, style="not bold")
     else:
@@ -137,7 +138,7 @@ def _in_a_line(ways: Iterable[Way]) -> Text:
     for way in ways:
         if isinstance(way, ByEvent):
             line.append(" · " if line else "").append(way.rule.target, style="cyan")
-            line.append(f" on {listed(sorted(way.rule.on), most=MOST_NAMED)}")
+            line.append(f" {entered_by(way.rule, most=MOST_NAMED)}")
     return line
 
 
@@ -166,7 +167,7 @@ def _earliest(way: Way) -> tuple[bool, bool, datetime]:
 def _by(way: Way, why: Why, stands: Stands, model: Model) -> Text:
     match way:
         case ByEvent(rule=rule):
-            return Text(f"on {listed(sorted(rule.on), most=MOST_NAMED)}")
+            return Text(entered_by(rule, most=MOST_NAMED))
         case ByTime(rule=rule):
             is_next = why.next is not None and (why.next.move.instance, why.next.move.rule) == (
                 stands.instance.id,

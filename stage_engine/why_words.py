@@ -54,9 +54,17 @@ def _ordinal(number: int) -> str:
 
 def rule_text(rule: EventRule | TimedRule, *, most: int = 1_000) -> str:
     """As one reads it aloud, with at most so many of its events and of its stages."""
-    entered = f"on {listed(sorted(rule.on), most=most)}" if isinstance(rule, EventRule) else f"after {rule.spoken}"
+    if isinstance(rule, EventRule):
+        entered = entered_by(rule, most=most)
+    else:
+        entered = rule.spoken if rule.date and rule.after <= timedelta() else f"after {rule.spoken}"
     sources = f", from {listed(sorted(rule.sources), most=most)}" if rule.sources else ""
     return f"{entered}{sources}{f', when {rule.when.text}' if rule.when else ''}"
+
+
+def entered_by(rule: EventRule, *, most: int = 1_000) -> str:
+    """`on an Order Completed`; a rule by condition alone is looked at on any event of their own."""
+    return "once its condition becomes true" if rule.becoming else f"on {listed(sorted(rule.on), most=most)}"
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401  whatever a condition reads
@@ -121,6 +129,11 @@ def _a(event: str) -> str:
 def counts_from(rule: TimedRule) -> str:
     """`90d since facts.last_order_at`, `1h without activity`, `90d in this stage`."""
     return rule.spoken if rule.idle or rule.since else f"{spoken(rule.after)} in this stage"
+
+
+def since_text(rule: TimedRule) -> str:
+    """What stands before the event that armed it: `90d after`, `7d ahead of traits.renewal_on, said by`."""
+    return f"{rule.spoken}, said by" if rule.date else f"{spoken(rule.after)} after"
 
 
 def timed_text(way: ByTime, why: Why, per: Per) -> str:

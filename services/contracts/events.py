@@ -57,6 +57,7 @@ class Name:
     ORDER_UPDATED: Final = "Order Updated"
     ORDER_CANCELLED: Final = "Order Cancelled"
     ORDER_REFUNDED: Final = "Order Refunded"
+    STAGE_SET: Final = "Stage Set"
     EMAIL_SUBSCRIBED: Final = "Email Subscribed"
     EMAIL_UNSUBSCRIBED: Final = "Email Unsubscribed"
 

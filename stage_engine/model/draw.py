@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from typing import Final
 
 from services.durations import spoken
 from stage_engine.model.checker.ways import Rule, Ways
-from stage_engine.model.model import EventRule, Per, TimedRule, Track
+from stage_engine.model.model import TRAITS, EventRule, Per, TimedRule, Track
 
 FEW: Final = 2
 """A rule without `from` that leads from more stages than these is drawn once, from `any other stage`."""
@@ -64,14 +65,22 @@ def _said(rule: Rule) -> str:
 
 def _cause(rule: Rule) -> str:
     if isinstance(rule, EventRule):
-        return ", ".join(sorted(rule.on))
+        return ", ".join(sorted(rule.on)) or "once"
+    if rule.date and rule.after < timedelta():
+        return f"{spoken(-rule.after)} ahead of {_said_of(rule.counts_from)}"
     return f"after {spoken(rule.after)}{_since(rule)}"
 
 
 def _since(rule: TimedRule) -> str:
     if rule.idle:
         return " without activity"
-    return f" since {rule.since.removesuffix('_at').replace('_', ' ')}" if rule.since else ""
+    return f" since {_said_of(rule.counts_from)}" if rule.since else ""
+
+
+def _said_of(counted_from: str) -> str:
+    """`facts.last_order_at` as `last order`; events stay as they are called."""
+    said = counted_from.removeprefix("facts.").removeprefix(TRAITS)
+    return said.removesuffix("_at").removesuffix("_on").replace("_", " ") if said != counted_from else said
 
 
 def _label(said: str) -> str:

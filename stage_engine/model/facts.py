@@ -83,8 +83,7 @@ def _of_hint(kind: FactKind) -> str:
 
 
 def _listen(source: Source, where: Where, on: frozenset[str], weights: Mapping[str, int]) -> None:
-    if not on:
-        source.fault(where, "name at least one event here")
+    source.events(where, sorted(on))
     if Name.ORDER_REPORTED in on:
         source.fault(
             where, "`Order Reported` is a browser's word of an order: it counts in no fact; write `Order Completed`"

@@ -30,15 +30,18 @@ class FactWritten(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class RuleWritten(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One way into a stage: by an event (`on`) or by time (`after`)."""
+    """One way into a stage: by an event (`on`), by time (`after`, `ahead`), or by a condition alone (`when`)."""
 
     on: Names | None = None
     from_: Names | None = msgspec.field(default=None, name="from")
     when: str | None = None
     after: str | None = None
-    since: str | None = None
+    since: Names | None = None
+    ahead: str | None = None
+    of: str | None = None
     idle: bool = False
     again: bool = False
+    cooldown: str | None = None
 
 
 class StageWritten(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

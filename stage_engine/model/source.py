@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from services.conditions import Condition, ConditionError, Names, compile_condition
+from services.contracts.events import Name
 from services.durations import parse_duration, spoken
 from services.shapes import Slip, Steps
 from services.shop import YamlFile
-from stage_engine.model.limits import LONGEST_SPAN
+from stage_engine.model.limits import LONGEST_EVENT, LONGEST_SPAN, MOST_NAMES
 from stage_engine.model.overlay import lay_under
 from stage_engine.model.schema import ModelWritten
 
@@ -69,6 +70,18 @@ class Source:
         except ConditionError as error:
             self.fault(where, f"in `{text}`, at character {error.column}: {error}")
             return None
+
+    def events(self, where: Where, listed: Sequence[str]) -> None:
+        """The names of events that rules or facts go by."""
+        if not listed or not all(listed):
+            self.fault(where, "name at least one event here")
+        if len(listed) > MOST_NAMES:
+            self.fault(where, f"a list names at most {MOST_NAMES} events, this {len(listed)}")
+        for name in listed:
+            if len(name) > LONGEST_EVENT:
+                self.fault(where, f"an event's name has at most {LONGEST_EVENT} characters, this has {len(name)}")
+        if Name.STAGE_SET in listed:
+            self.fault(where, "`Stage Set` is an operator's word, which no rule and no fact hears; leave it out")
 
     def duration(
         self, where: Where, text: str | None, *, least: timedelta = timedelta(), most: timedelta = LONGEST_SPAN

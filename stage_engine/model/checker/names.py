@@ -27,7 +27,7 @@ def name_doubts(model: Model) -> Iterator[Doubt]:
             ("tracks", track.name, "stages", track.start, "on"): track.begins_on or frozenset()
         }
         for rule in ways.rules:
-            if isinstance(rule, EventRule):
+            if isinstance(rule, EventRule) and not rule.becoming:
                 where = place_of(track, rule)
                 said[where if where[-1] == "on" else (*where, "on")] = rule.on
         for where, on in said.items():

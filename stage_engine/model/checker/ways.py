@@ -98,6 +98,8 @@ class Ways:
         """For each event that the rule goes by (or for its time) whether it can win here."""
         if isinstance(rule, TimedRule):
             yield self.winner(rule, stage, None) is None
+        elif rule.becoming:
+            yield True
         else:
             yield from (self.meets(name, stage) and self.winner(rule, stage, name) is None for name in sorted(rule.on))
 

@@ -12,6 +12,8 @@ LIFECYCLE = SHOP.split("## lifecycle.yaml", 1)[1].split("\n## ", 1)[0]
 BLOCKS = [block for block in re.findall(r"```yaml\n(.*?)```", LIFECYCLE, re.DOTALL) if "extends" in block]
 FACTS = sorted(set(re.findall(r"`(\{(?:count|sum|min|max|distinct|latest|first|last|points): [^`]*\})`", LIFECYCLE)))
 
+RULES = sorted(set(re.findall(r"`(enter: \[\{[^`…]*\}\])`", LIFECYCLE)))
+
 DESIGN = """
 facts:
   orders:        {distinct: Order Completed, of: order_id}
@@ -53,6 +55,13 @@ def test_a_fact_in_the_docs_loads(fact: str) -> None:
     assert model(f"extends: seven-stage\nfacts: {{shown: {fact}}}").facts["shown"]
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_in_the_docs_loads(rule: str) -> None:
+    text = f"extends: seven-stage\ntracks: {{lifecycle: {{stages: {{vip: {{{rule}}}}}}}}}"
+    assert model(text).track("lifecycle").stages[-1] == "vip"
+
+
 def test_the_docs_show_every_kind_of_fact() -> None:
     assert len(FACTS) >= 15
     assert len(BLOCKS) >= 2
+    assert len(RULES) >= 7

@@ -90,7 +90,36 @@ tracks:
       done: {enter: [{after: 1h, from: [keen, hot], when: size(facts.views_h) < 2}]}
 """
 )
-MODELS = {"keyed": KEYED, "seven": SEVEN, "nasty": NASTY, "parallel": parallel_carts()}
+WAYS = model(
+    """
+facts:
+  recent: {count: Product Viewed, within: 1h}
+  score:  {last: Survey Answered, of: score}
+  day:    {last: Product Viewed, of: day}
+  first:  {first: Product Viewed, of: day}
+tracks:
+  mood:
+    stages:
+      calm:  {start: true, enter: [{on: Message Clicked}, {when: facts.recent == 0, from: keen}]}
+      keen:  {enter: [{when: facts.recent >= 2, cooldown: 1h}, {when: 'traits.tier == "gold"', again: true}]}
+      sold:  {enter: [{on: Order Completed, cooldown: 2h}, {after: 30m, since: [Order Shipped, Survey Answered]}]}
+      tired: {enter: [{after: 30m, idle: true, from: [keen, sold], cooldown: 2h}]}
+  dates:
+    stages:
+      none:  {start: true, enter: [{on: Product Added}]}
+      ahead: {enter: [{ahead: 1h, of: traits.day, from: none}]}
+      now:   {enter: [{after: 0s, since: traits.day}, {after: 0s, since: facts.first, when: facts.recent >= 1}]}
+      over:  {enter: [{after: 1h, since: facts.day, from: [now, ahead]}, {after: 1d, from: now, cooldown: 1d}]}
+  cart:
+    per: cart
+    stages:
+      active: {start: true, on: [Product Added, Cart Updated, Checkout Started]}
+      full:   {enter: [{when: cart.quantity >= 2}, {when: 'stages.mood == "tired"', cooldown: 30m}]}
+      viewed: {enter: [{after: 30m, since: Cart Viewed}, {after: 30m, since: [Cart Viewed, Order Reported]}]}
+      ended:  {enter: [{on: [Order Completed, Order Reported]}], final: true}
+"""
+)
+MODELS = {"ways": WAYS, "keyed": KEYED, "seven": SEVEN, "nasty": NASTY, "parallel": parallel_carts()}
 
 NAMES = (
     "Product Viewed", "Product Viewed", "Product Added", "Product Added", "Product Removed", "Cart Updated",
@@ -101,6 +130,7 @@ NAMES = (
 SECONDS = (0, 0, 1, 2, 1_799, 1_800, 1_801, 3_599, 3_600, 3_601, 5_400, 7_200, 7_201, 86_400, 7_776_000, 7_779_600)
 WHO = ({"user_id": "u1"}, {"anonymous_id": "a1"}, {"user_id": "u1", "anonymous_id": "a1", "email": "a@b.c"})
 LINES = ([], [{"product_id": "p1"}], [{"product_id": "p1", "price": "0.10"}, {"product_id": "p2", "quantity": 2}])
+DAYS = (None, "soon", "2026-03-02", "2026-03-02T13:30", "2026-03-02T14:30:00+01:00", "2026-03-03")
 
 
 @st.composite
@@ -116,6 +146,7 @@ def entries(draw: st.DrawFn) -> Entry:
         "currency": draw(st.sampled_from((None, None, "EUR", "USD"))),
         "products": draw(st.sampled_from(LINES)),
         "kind": "nps",
+        "day": draw(st.sampled_from(DAYS)),
         "score": draw(st.sampled_from((3, 9))),
     }
     return event(
@@ -126,7 +157,7 @@ def entries(draw: st.DrawFn) -> Entry:
         by=draw(st.sampled_from(("server", "server", "browser"))),
         received=f"{second + draw(st.sampled_from((0, 0, 60)))}s",
         imported=draw(st.sampled_from((None, None, "0s", "1h", "91d"))),
-        traits=draw(st.sampled_from(({}, {"tier": "gold"}, {"tier": None}))),
+        traits=draw(st.sampled_from(({}, {"tier": "gold"}, {"tier": None}, *({"day": day} for day in DAYS)))),
         **{key: value for key, value in properties.items() if value is not None},
     )
 
