@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from services.contracts.changes import Profile, Transition
 from services.contracts.events import Name, SaidBy
 from stage_engine.history import THE_END, Position
-from stage_engine.instances import MOST_LEFT, left_behind
+from stage_engine.instances import MOST_LEFT, MOST_TIED, left_behind
 from stage_engine.merged_facts import merged_facts
 from stage_engine.model.model import Model, Per
 from stage_engine.orders import Order
@@ -79,6 +79,22 @@ def _longest(
             return end
         last, furthest = row.position, max(furthest or row.last_copy, row.last_copy)
     return last if not more and furthest == last else end
+
+
+def fitted(state: State, model: Model) -> State:
+    """The state as a model can go on from it, which may be another than the one that it was folded by.
+
+    Instances of tracks that there are no more go; one in a stage that there is no more stands where its track begins.
+    """
+    tracks = {track.name: track for track in model.tracks}
+    known = tuple(
+        instance
+        if instance.stage in tracks[instance.track].stages
+        else replace(instance, stage=tracks[instance.track].start, ended_by=None)
+        for instance in state.instances
+        if instance.track in tracks
+    )
+    return state if known == state.instances else replace(state, instances=known, approximate=True)
 
 
 def merged(earlier: State, later: State, model: Model) -> State:
@@ -148,13 +164,14 @@ def _instances(earlier: State, later: State, model: Model) -> tuple[tuple[Instan
     for state, beside in ((earlier, later), (later, earlier)):
         ordered_at = _ordered_at(beside, model)
         for instance in state.instances:
-            if _ended(instance, ordered_at, model):
+            if _ended(instance, ordered_at, _orders_of(beside, model), model):
                 key, remembered = left_behind(instance, instance.touched_by)
                 left[key] = remembered
                 continue
             known = by_slot.get(instance.slot)
             by_slot[instance.slot] = instance if known is None else _one_of(known, instance)
     tracks = {track.name: number for number, track in enumerate(model.tracks)}
+    by_slot = _tied_once(by_slot)
     united = sorted(by_slot.values(), key=lambda i: (i.opened, tracks.get(i.track, len(tracks)), i.slot))
     return tuple(united), dict(list(left.items())[-MOST_LEFT:])
 
@@ -171,16 +188,24 @@ def _ordered_at(state: State, model: Model) -> datetime | None:
     return max((*begun, *told), default=None)
 
 
-def _ended(instance: Instance, ordered_at: datetime | None, model: Model) -> bool:
-    """An order ends all the customer's carts opened before it: what it would have moved is let go of, told to none."""
+def _orders_of(state: State, model: Model) -> frozenset[str]:
+    per = {track.name: track.per for track in model.tracks}
+    return frozenset(i.key for i in state.instances if per.get(i.track) is Per.ORDER)
+
+
+def _ended(instance: Instance, ordered_at: datetime | None, orders: frozenset[str], model: Model) -> bool:
+    """An order ends all the customer's carts opened before it: what it would have moved is let go of, told to none.
+
+    Where carts are parallel that is the one that it was said to be about.
+    """
     track = next((track for track in model.tracks if track.name == instance.track), None)
     return (
         ordered_at is not None
         and track is not None
         and track.per is Per.CART
-        and not track.named_order_only
         and instance.stage not in track.finals
         and instance.opened.occurred_at < ordered_at
+        and (not track.named_order_only or not orders.isdisjoint(instance.tied))
     )
 
 
@@ -197,6 +222,7 @@ def _one_of(one: Instance, other: Instance) -> Instance:
         touched_at=touched.touched_at,
         touched_by=touched.touched_by,
         subject=touched.subject,
+        tied=tuple(dict.fromkeys((*one.tied, *other.tied))),
         fired=_latest(one.fired, other.fired),
         last=touched.last,
     )
@@ -204,3 +230,13 @@ def _one_of(one: Instance, other: Instance) -> Instance:
 
 def _latest(one: Mapping[str, datetime], other: Mapping[str, datetime]) -> dict[str, datetime]:
     return {**one, **{rule: max(at, one.get(rule, at)) for rule, at in other.items()}}
+
+
+def _tied_once(by_slot: Mapping[Slot, Instance]) -> dict[Slot, Instance]:
+    """Of two carts that a checkout or an order was said of the one touched last has it."""
+    carts = sorted((i for i in by_slot.values() if i.tied), key=lambda i: (i.touched_at, i.touched_by.event_id, i.slot))
+    last = {(cart.track, id_): cart.slot for cart in carts for id_ in cart.tied}
+    return {
+        slot: replace(i, tied=tuple(id_ for id_ in i.tied if last[i.track, id_] == slot)[-MOST_TIED:]) if i.tied else i
+        for slot, i in by_slot.items()
+    }

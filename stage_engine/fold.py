@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from services.contracts.changes import Cause, Subject, Transition
 from services.contracts.events import Event, Name, SaidBy
 from services.contracts.storefront import Storefront
-from stage_engine.baselines import Baseline, merged, merged_order
+from stage_engine.baselines import Baseline, fitted, merged, merged_order
 from stage_engine.due import Due, next_due
 from stage_engine.facts import FactsAt, Latest, found_at, observe, observe_date, observe_order, shown
 from stage_engine.history import Entry, Position, in_order
@@ -184,12 +184,12 @@ class _Folding:
 
     def take_past(self, baseline: Baseline) -> None:
         """What is left of a past that is not kept. With nothing before it this is exact, else two pasts become one."""
-        alone = self._events == 0
+        alone, past = self._events == 0, fitted(baseline.state, self._model)
         if alone:
-            self._stand(replace(baseline.state, approximate=self._approximate or baseline.state.approximate))
+            self._stand(replace(past, approximate=self._approximate or past.approximate))
         else:
             self.cross_due_times(baseline.position.occurred_at)
-            self._stand(merged(self._state(), baseline.state, self._model))
+            self._stand(merged(self._state(), past, self._model))
         for position, order in baseline.orders:
             self._book_past(position if alone else baseline.position, order, counted=alone)
         subjects = {instance.id: instance.subject for instance in baseline.state.instances}

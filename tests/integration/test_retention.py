@@ -29,6 +29,7 @@ from stage_engine.identity import identity_id
 from stage_engine.mending import ask_to_refold
 from stage_engine.refolder import Refolder
 from stage_engine.retention import AT_ONCE, Retention
+from stage_engine.snapshots import standings
 from stage_engine.store import Customer
 from tests.unit.stage_engine.builders import SEVEN
 
@@ -260,6 +261,9 @@ async def test_two_pasts_that_become_one_keep_orders_and_revenue_right_and_say_a
     assert (one.state.facts.counts["orders"], one.state.facts.sums["revenue"]) == (2, 30)
     assert {key: order.revenue for key, order in stands.orders[one.id].items()} == {"o1": 10, "o2": 20}
     assert one.state.events == 8
+    async with database.connect() as connection:
+        shown = await standings(connection, [guest.id, account.id])
+    assert (shown[account.id].approximate, shown[guest.id].approximate) == (True, False), "one is part of the other"
     kept = {t.id for id_ in (guest.id, account.id) for t in stands.transitions.get(id_, [])}
     assert not [c for c in stands.outbox[told:] if isinstance(c, StageRetracted)]
     assert sum(isinstance(c, CustomerTable) for c in stands.outbox[told:]) == 2

@@ -173,6 +173,8 @@ def test_a_cart_that_an_order_of_the_other_past_would_have_ended_reminds_nobody(
     assert again.stage("cart", "c1#2") == "active"
     named = whole((DEVICE, cart), (ACCOUNT, order), by=parallel_carts(), until="2d")
     assert named.keys("cart") == ["c1"]
+    its_own = [added("1d", cart="c1", order_id="o1")]
+    assert whole((DEVICE, its_own), (ACCOUNT, order), by=parallel_carts(), until="2d").keys("cart") == []
     later = whole((DEVICE, [added("3d", cart="c1")]), (ACCOUNT, order), until="3d")
     assert later.keys("cart") == ["c1"]
 
@@ -231,6 +233,16 @@ def test_withdrawn_consent_and_a_servers_address_hold() -> None:
     assert later.state.profile.traits == {"tier": "2d"}
 
 
+def test_a_checkout_that_two_pasts_tied_to_a_cart_finds_the_one_touched_last() -> None:
+    def checkout(at: str, cart: str) -> Entry:
+        return added(at, cart=cart, checkout_id="k1")
+
+    seen = whole((DEVICE, [checkout("1d", "c1")]), (ACCOUNT, [checkout("2d", "c2")]), until="2d")
+    assert {cart: len(seen.instance("cart", cart).tied) for cart in ("c1", "c2")} == {"c1": 0, "c2": 1}
+    again = whole((DEVICE, [checkout("3d", "c1")]), (ACCOUNT, [checkout("2d", "c1")]), until="3d")
+    assert len(again.instance("cart", "c1").tied) == 1
+
+
 def test_refunds_that_two_pasts_were_told_add_up() -> None:
     one = Order(key="o", completed_at=START, currency="EUR", revenue=10, total=12, refunded=3)
     other = Order(key="o", currency="EUR", refunded=4, cancelled=True)
@@ -245,6 +257,16 @@ def test_two_states_as_one_hold_each_run_once() -> None:
     slots = [instance.slot for instance in both.instances]
     assert len(set(slots)) == len(slots)
     assert [i.opened for i in both.instances] == sorted(i.opened for i in both.instances)
+
+
+def test_a_past_goes_on_under_a_model_that_knows_other_tracks_and_stages() -> None:
+    past, _ = cut([added("1d"), ordered("2d", "o1")], 2, SEVEN, when("9d"))
+    other = model("tracks: {lifecycle: {stages: {new: {start: true}, buyer: {enter: [{on: Order Completed}]}}}}")
+    folded = fold([event("Product Viewed", "3d")], other, when("9d"), storefront=SHOP, baselines=[past])
+    assert [(i.track, i.stage) for i in folded.state.instances] == [("lifecycle", "new")]
+    assert folded.state.approximate
+    onward = fold([ordered("4d", "o2")], other, when("9d"), storefront=SHOP, baselines=[past])
+    assert [i.stage for i in onward.state.instances] == ["buyer"]
 
 
 # How far a cut reaches
