@@ -58,7 +58,8 @@ class Part:
 class Instead:
     """What would come between: `events` lead `to` another stage, or arm the rule anew where `to` is None.
 
-    No `events`: any event of the instance's own. `when` is the condition on it, if there is one.
+    No `events`: any event of the instance's own; with a `when`, that only has to become true. Else `when` is the condition
+    on the event, if there is one.
     """
 
     events: tuple[str, ...]
@@ -68,10 +69,15 @@ class Instead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByEvent:
-    """A rule that one of `rule.on` could make true."""
+    """A rule that an event could make true. Until `cools_until` it moves nobody.
+
+    `had_its_turn`: a rule by condition alone whose condition was true already; it counts again once it was false.
+    """
 
     rule: EventRule
     parts: tuple[Part, ...]
+    cools_until: datetime | None = None
+    had_its_turn: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +193,17 @@ class _Looking:
                 if rule in track.timed_rules.get(instance.stage, ()):
                     yield self._by_time(rule, instance, track)
             elif _may_move(rule, instance, track):
-                yield ByEvent(rule=rule, parts=self._parts(rule, instance, track, self.at))
+                yield ByEvent(
+                    rule=rule,
+                    parts=self._parts(rule, instance, track, self.at),
+                    cools_until=self._cools_until(rule, instance),
+                    had_its_turn=rule.id in instance.held,
+                )
+
+    def _cools_until(self, rule: EventRule, instance: Instance) -> datetime | None:
+        fired = None if rule.cooldown is None else instance.fired.get(rule.id)
+        until = None if fired is None or rule.cooldown is None else fired + rule.cooldown
+        return until if until is not None and until > self.at else None
 
     def _by_time(self, rule: TimedRule, instance: Instance, track: Track) -> ByTime:
         arm = next((arm for arm in armed(self.model, instance, self.state.facts) if arm.rule is rule), None)
@@ -215,7 +231,8 @@ class _Looking:
             yield Instead(events=())
         elif rule.since is not None:
             events, where = self.model.armed_by(rule)
-            yield Instead(events=tuple(sorted(events)), when=where.text if where else None)
+            another = f"another {rule.counts_from}" if rule.date else None
+            yield Instead(events=tuple(sorted(events)), when=where.text if where else another)
         else:
             for other in track.rules():
                 if isinstance(other, EventRule) and other.again and other.target == instance.stage:
@@ -234,6 +251,8 @@ class _Looking:
                 continue
             if waits_on and rule in track.timed_rules.get(other.target, ()):
                 continue  # it leads to another stage, where the rule comes due all the same
+            if other.becoming and other.when is not None and other.id not in instance.held:
+                yield Instead(events=(), to=other.target, when=other.when.text)
             events = sorted(e for e in other.on - known if not (rule.idle and is_own(track.per, e)))
             if events:
                 yield Instead(events=tuple(events), to=other.target, when=other.when.text if other.when else None)

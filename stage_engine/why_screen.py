@@ -16,7 +16,7 @@ from stage_engine.model.model import Model, TimedRule
 from stage_engine.why import BEFORE_ALL, ByEvent, ByTime, Clock, Part, Stands, Way, Why
 from stage_engine.why_words import (
     counts_from,
-    entered_by,
+    event_text,
     instance_name,
     listed,
     next_text,
@@ -138,7 +138,7 @@ def _in_a_line(ways: Iterable[Way]) -> Text:
     for way in ways:
         if isinstance(way, ByEvent):
             line.append(" · " if line else "").append(way.rule.target, style="cyan")
-            line.append(f" {entered_by(way.rule, most=MOST_NAMED)}")
+            line.append(f" {event_text(way, most=MOST_NAMED)}")
     return line
 
 
@@ -166,8 +166,8 @@ def _earliest(way: Way) -> tuple[bool, bool, datetime]:
 
 def _by(way: Way, why: Why, stands: Stands, model: Model) -> Text:
     match way:
-        case ByEvent(rule=rule):
-            return Text(entered_by(rule, most=MOST_NAMED))
+        case ByEvent():
+            return Text(event_text(way, most=MOST_NAMED))
         case ByTime(rule=rule):
             is_next = why.next is not None and (why.next.move.instance, why.next.move.rule) == (
                 stands.instance.id,

@@ -97,13 +97,15 @@ def _event(cause: Cause, events: Events) -> dict[str, Any]:
 
 def _way(way: Way, why: Why, events: Events, per: Per) -> dict[str, Any]:
     match way:
-        case ByEvent(rule=rule, parts=parts):
+        case ByEvent(rule=rule, parts=parts, cools_until=cools_until, had_its_turn=had_its_turn):
             return {
                 "by": "event",
                 "to": rule.target,
                 "rule": _rule(rule.id, rule.target, rule),
                 "on": sorted(rule.on),
                 "from": sorted(rule.sources) if rule.sources else None,
+                "cools_until": shown(cools_until),
+                "had_its_turn": had_its_turn,
                 "conditions": [_part(part) for part in parts],
             }
         case ByTime(rule=rule):

@@ -8,7 +8,7 @@ from typing import Any
 from services.durations import spoken
 from stage_engine.facts import shown
 from stage_engine.model.model import EventRule, Model, Per, TimedRule
-from stage_engine.why import BEFORE_ALL, ByTime, Clock, Instead, Next, Part, Stands, Why
+from stage_engine.why import BEFORE_ALL, ByEvent, ByTime, Clock, Instead, Next, Part, Stands, Why
 
 NAMED = 3
 """Events that one sentence names; the whole list is in the answer over HTTP."""
@@ -67,6 +67,14 @@ def entered_by(rule: EventRule, *, most: int = 1_000) -> str:
     return "once its condition becomes true" if rule.becoming else f"on {listed(sorted(rule.on), most=most)}"
 
 
+def event_text(way: ByEvent, *, most: int = 1_000) -> str:
+    """How it is entered, and what keeps it from moving anybody just now."""
+    said = entered_by(way.rule, most=most)
+    if way.cools_until is not None:
+        said = f"{said}, cooling down until {way.cools_until:%Y-%m-%d %H:%M:%S}"
+    return f"{said}, which it was already: first it has to be false" if way.had_its_turn else said
+
+
 def plain(value: Any) -> Any:  # noqa: ANN401  whatever a condition reads
     """As JSON; of a list or a map only how many it holds: a cart may have a hundred lines."""
     match value:
@@ -119,7 +127,9 @@ def unless_text(unless: Sequence[Instead], per: Per) -> str:
         for instead in unless
         for event in instead.events
     }
-    return listed([*([own[per]] if any(not instead.events for instead in unless) else []), *said.values()])
+    becoming = [instead.when for instead in unless if not instead.events and instead.when is not None]
+    touched = [own[per]] if any(not instead.events and instead.when is None for instead in unless) else []
+    return listed([*touched, *said.values(), *becoming])
 
 
 def _a(event: str) -> str:
@@ -143,6 +153,8 @@ def timed_text(way: ByTime, why: Why, per: Per) -> str:
         return when_text(way.due, why, unless)
     if way.clock is Clock.SPENT:
         return f"came due and moved nothing; armed again by {unless or 'entering the stage again'}"
+    if way.rule.date:
+        return f"counts from {way.rule.counts_from}, which is not known"
     return f"counts from {unless or 'what has not happened yet'}"
 
 

@@ -8,6 +8,7 @@ from services.conditions import explain
 from stage_engine.model.model import Model, Per
 from stage_engine.why import BEFORE_ALL, ByEvent, ByTime, Clock, Instead, Part, Stands, Why, why
 from stage_engine.why_words import (
+    event_text,
     instance_name,
     next_text,
     part_text,
@@ -197,6 +198,39 @@ def test_an_abandoned_cart_is_active_again_by_what_begins_one() -> None:
     found = asked(see(added(), until="2h"))
     assert [way.rule.id for way in of(found, "cart c1").ways] == ["cart.active.on", "cart.ordered[0]"]
     assert rule_place("cart.active.on", "active") == "`on` of `active`"
+
+
+ALONE = model(
+    "facts: {n: {count: Go}}\ntracks: {way: {stages: {a: {start: true}, "
+    "b: {enter: [{when: facts.n >= 2, from: [a, c], cooldown: 10d}]}, c: {enter: [{on: Back, from: b, cooldown: 5d}]}, "
+    "d: {enter: [{after: 30d}]}, e: {enter: [{ahead: 7d, of: traits.renewal_on}]}}}}"
+)
+
+
+def test_a_rule_by_condition_alone_says_what_its_condition_lacks() -> None:
+    found = asked(see(event("Go"), by=ALONE))
+    way = by_event(found, "way.b[0]", "way")
+    assert event_text(way) == "once its condition becomes true"
+    assert [(part_text(part), part.holds) for part in way.parts] == [("facts.n >= 2: 1 now", False)]
+    assert says(found, ALONE) == "d in 30 d unless facts.n >= 2"
+
+
+def test_a_condition_that_was_true_already_and_a_rule_that_cools_down_say_so() -> None:
+    back = [event("Go"), event("Go", "1s"), event("Back", "2s")]
+    way = by_event(asked(see(*back, by=ALONE)), "way.b[0]", "way")
+    assert event_text(way) == (
+        "once its condition becomes true, cooling down until 2026-03-12 12:00:01,"
+        " which it was already: first it has to be false"
+    )
+    assert by_event(asked(see(*back, by=ALONE), at="11d"), "way.b[0]", "way").cools_until is None
+
+
+def test_a_rule_by_a_date_says_what_it_counts_from() -> None:
+    unknown = asked(see(event("Go"), by=ALONE))
+    way = timed(unknown, "e", "way")
+    assert timed_text(way, unknown, Per.CUSTOMER) == "counts from traits.renewal_on, which is not known"
+    known = asked(see(event("Customer Identified", traits={"renewal_on": "2026-03-22"}), by=ALONE))
+    assert says(known, ALONE) == "e in 12 d 11 h unless a Customer Identified that fits"
 
 
 def test_a_rule_of_an_earlier_model_is_named_by_its_id_alone() -> None:
