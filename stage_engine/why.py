@@ -58,8 +58,8 @@ class Part:
 class Instead:
     """What would come between: `events` lead `to` another stage, or arm the rule anew where `to` is None.
 
-    No `events`: any event of the instance's own; with a `when`, that only has to become true. Else `when` is the condition
-    on the event, if there is one.
+    No `events`: any event of the instance's own; with a `when`, that only has to become true. Else `when` is the
+    condition on the event, if there is one.
     """
 
     events: tuple[str, ...]
