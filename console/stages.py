@@ -17,6 +17,8 @@ BESIDE: Final[Mapping[str, Sequence[str]]] = {
     "onboarding": ("started", "stalled", "finished"),
 }
 """The tracks that all presets share."""
+SHARED: Final = "parts/groundwork"
+"""What a shop extends to have these beside a lifecycle of its own."""
 
 SILENT: Final = ("at_risk", "churned")
 LIFECYCLES: Final[Mapping[str, Sequence[str]]] = {
@@ -56,7 +58,9 @@ class Strip:
 def order_of(shop: Shop) -> Order:
     """Tracks and their stages as `lifecycle.yaml` and the preset under it list them. Raises ShopError for no YAML."""
     written = plain(shop.file("lifecycle.yaml").mapping())
-    order = {track: list(stages) for track, stages in PRESETS.get(str(written.get("extends")), {}).items()}
+    extended = str(written.get("extends"))
+    under = {LIFECYCLE: (), **BESIDE} if extended == SHARED else PRESETS.get(extended, {})
+    order = {track: list(stages) for track, stages in under.items()}
     for track, said in written.get("tracks", {}).items():
         known = order.setdefault(track, [])
         known.extend(stage for stage in said.get("stages", {}) if stage not in known)

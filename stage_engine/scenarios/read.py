@@ -1,27 +1,27 @@
 """`scenarios/*.yaml` → scenarios: every name checked against the model, every time worked out, all faults at once."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from msgspec import UNSET, Struct
 
 from services.contracts.events import Event, SaidBy
-from services.contracts.identity import Identity, IdentityKind, Who, identities_of
+from services.contracts.identity import Who
 from services.contracts.storefront import Storefront
 from services.contracts.vocabulary import NAMES, PROPERTIES, SPELLINGS, folded
-from services.durations import parse_duration
 from services.errors import ShopError
 from services.shop import YamlFile
 from stage_engine.arrivals import NEEDS_A_SERVER, Place, arrival
 from stage_engine.model.model import Model, Track
-from stage_engine.scenarios.compare import moment_of
+from stage_engine.scenarios.expectations import Expectations, several, who_of
 from stage_engine.scenarios.play import NAMESPACE
-from stage_engine.scenarios.story import Came, Changes, Expected, Never, Scenario, Told, Where
-from stage_engine.scenarios.written import ExpectWritten, ScenariosWritten, StepWritten, WhoWritten
+from stage_engine.scenarios.slips import At, Slips
+from stage_engine.scenarios.story import Came, Expected, Scenario, Told
+from stage_engine.scenarios.written import ScenariosWritten, StepWritten, WhoWritten
 
 FOLDER: Final = "scenarios"
 BEGINNING: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -29,9 +29,6 @@ BEGINNING: Final = datetime(2026, 1, 1, tzinfo=UTC)
 SOMEBODY: Final = Who(user_id="customer")
 APART: Final = timedelta(seconds=1)
 """Between two events that say no time: of two in one instant the views would come first, whatever was written first."""
-IDENTITIES: Final = WhoWritten.__struct_fields__
-At = tuple[str | int, ...]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +64,8 @@ def read_file(path: Path, model: Model, storefront: Storefront) -> Reading:
         story = _Story(source, model, storefront, name)
         scenario = story.scenario(steps)
         torn = [where for where in fitted.torn if where[:1] == (name,)]
-        faults += [(source.mark(at), m) for at, m in story.faults if not any(w[: len(at)] == at for w in torn)]
-        if not story.faults and not torn:
+        faults += [(source.mark(at), m) for at, m in story.slips.found if not any(w[: len(at)] == at for w in torn)]
+        if not story.slips.found and not torn:
             found.append(scenario)
     told = (ShopError(f"{path}:{line}:{column} {message}") for (line, column), message in sorted(faults))
     return Reading(tuple(found), tuple(told))
@@ -82,7 +79,7 @@ class _Story:
     model: Model
     storefront: Storefront
     name: str
-    faults: list[tuple[At, str]] = field(default_factory=list)
+    slips: Slips = field(default_factory=Slips)
     _now: datetime = BEGINNING
     _begun: bool = False
     _taken: datetime | None = None
@@ -90,10 +87,12 @@ class _Story:
     _count: int = 0
 
     def scenario(self, steps: Sequence[StepWritten]) -> Scenario:
-        self._who = next((who for step in steps for given in _events(step) if (who := _who(given)) != Who()), SOMEBODY)
+        self._who = next(
+            (who for step in steps for given in _events(step) if (who := who_of(given)) != Who()), SOMEBODY
+        )
         made = [self._step((self.name, index), step) for index, step in enumerate(steps)]
-        if not any(isinstance(step, Expected) for step in made) and not self.faults:
-            self._fault((self.name,), "nothing is expected here; end it with `- expect: {stage: {…}}`")
+        if not any(isinstance(step, Expected) for step in made) and not self.slips.found:
+            self.slips.say((self.name,), "nothing is expected here; end it with `- expect: {stage: {…}}`")
         return Scenario(
             name=self.name, place=self.source.place([self.name]), steps=tuple(step for step in made if step is not None)
         )
@@ -101,25 +100,26 @@ class _Story:
     def _step(self, at: At, step: StepWritten) -> Came | Expected | None:
         said = [name for name in step.__struct_fields__ if getattr(step, name) is not None]
         if len(said) != 1:
-            self._fault(at, "a step is one of `given`, `at`, `advance` and `expect`; begin each with its own `-`")
+            self.slips.say(at, "a step is one of `given`, `at`, `advance` and `expect`; begin each with its own `-`")
         elif step.given is not None:
             return self._given((*at, "given"), step.given)
         elif step.expect is not None:
-            return self._expected((*at, "expect"), step.expect)
+            return Expectations(self.source, self.model, self.slips).read((*at, "expect"), step.expect, self._now)
         elif step.advance is not None:
-            self._now += self._duration((*at, "advance"), step.advance) or timedelta()
+            after = self.slips.duration((*at, "advance"), step.advance) or timedelta()
+            self._now = self.slips.sensible((*at, "advance"), self._now + after) or self._now
             self._begun = True
             return Came(now=self._now)
-        elif (to := self._moment((*at, "at"), step.at)) is not None:
+        elif (to := self.slips.moment((*at, "at"), step.at)) is not None:
             if to < self._now and self._begun:
-                self._fault((*at, "at"), f"it is {self._now:%Y-%m-%d %H:%M} by now; a clock does not go back")
+                self.slips.say((*at, "at"), f"it is {self._now:%Y-%m-%d %H:%M} by now; a clock does not go back")
             self._now, self._begun = to, True
             return Came(now=self._now)
         return None
 
     def _given(self, at: At, given: Any) -> Came:  # noqa: ANN401  a GivenWritten or a list of them; mypy can't read it
         places = [(*at, i) for i in range(len(given))] if isinstance(given, list) else [at]
-        told = [self._event(*each) for each in zip(places, _several(given), strict=True)]
+        told = [self._event(*each) for each in zip(places, several(given), strict=True)]
         return Came(now=self._now, told=tuple(one for one in told if one is not None))
 
     def _event(self, at: At, given: Any) -> Told | None:  # noqa: ANN401  as above
@@ -128,7 +128,7 @@ class _Story:
         if occurred_at is None:
             return None
         self._count += 1
-        said = _who(given)
+        said = who_of(given)
         self._who = self._who if said == Who() else said  # who is not named is who came last
         event = Event(
             id=given.id or f"{self._count:06}",
@@ -153,140 +153,30 @@ class _Story:
                 iter(get_close_matches(given.event, sorted(known), n=1, cutoff=0.8)), None
             )
             if meant is not None:
-                self._fault((*at, "event"), f"there is no event `{given.event}`; did you mean `{meant}`?")
+                self.slips.say((*at, "event"), f"there is no event `{given.event}`; did you mean `{meant}`?")
         if given.said_by == SaidBy.BROWSER and given.event in NEEDS_A_SERVER:
             said = f"a browser may not say {given.event}: it would be a dead letter; leave `said_by` to the server"
-            self._fault((*at, "said_by"), said)
+            self.slips.say((*at, "said_by"), said)
 
     def _time_of(self, at: At, given: Any) -> datetime | None:  # noqa: ANN401  as above
         """When it happened; the clock goes on to it, and does not go back for what comes late."""
         if given.at is not None and given.ago is not None:
-            self._fault((*at, "ago"), "it happened `at` a time or some time `ago`; say one of the two")
+            self.slips.say((*at, "ago"), "it happened `at` a time or some time `ago`; say one of the two")
             return None
         if given.ago is not None:
-            ago = self._duration((*at, "ago"), given.ago)
-            return None if ago is None else self._now - ago
+            ago = self.slips.duration((*at, "ago"), given.ago)
+            return None if ago is None else self.slips.sensible((*at, "ago"), self._now - ago)
         if given.at is not None:
-            occurred_at = self._moment((*at, "at"), given.at)
+            occurred_at = self.slips.moment((*at, "at"), given.at)
         else:
             occurred_at = self._now + APART if self._taken == self._now else self._now
         if occurred_at is not None and (occurred_at >= self._now or not self._begun):
             self._now, self._taken, self._begun = occurred_at, occurred_at, True
         return occurred_at
 
-    def _expected(self, at: At, written: ExpectWritten) -> Expected:
-        if written == ExpectWritten():
-            self._fault(at, "nothing is expected here; write, as in `expect: {stage: {lifecycle: interest}}`")
-        next_at = None if written.next in (None, "never") else self._next((*at, "next"), str(written.next))
-        return Expected(
-            place=self.source.place(at),
-            now=self._now,
-            of=self._whom((*at, "of"), written.of),
-            stages=self._one_each((*at, "stage"), written.stage),
-            facts=self._facts((*at, "facts"), written.facts),
-            changes=self._changes((*at, "changes"), written.changes),
-            taken_back=self._changes((*at, "taken_back"), written.taken_back),
-            reasons=_several(written.reasons),
-            next_at=next_at,
-            no_next=written.next == "never",
-            customers=written.customers,
-            never=self._never((*at, "not"), written),
-        )
-
-    def _never(self, at: At, written: ExpectWritten) -> Never | None:
-        if written.not_ is None:
-            return None
-        return Never(
-            stages=self._some_each((*at, "stage"), written.not_.stage),
-            changes=self._some_each((*at, "changes"), written.not_.changes),
-            reasons=_several(written.not_.reasons),
-            facts=self._facts((*at, "facts"), written.not_.facts),
-        )
-
-    def _whom(self, at: At, written: WhoWritten | None) -> Identity | None:
-        if written is None:
-            return None
-        strongest = identities_of(_who(written), "")[0]
-        if strongest.kind is IdentityKind.EVENT:
-            self._fault(at, "this names nobody; write, as in `of: {user_id: u1}`")
-        return strongest
-
-    def _changes(self, at: At, written: Any) -> Changes | None:  # noqa: ANN401  a list of mappings, or one
-        if written is None:
-            return None
-        if isinstance(written, Mapping):
-            return Changes(by_track=self._some_each(at, written))
-        each = [self._one_each((*at, index), change) for index, change in enumerate(written)]
-        return Changes(in_order=tuple(pair for change in each for pair in change.items()))
-
-    def _one_each(self, at: At, written: Mapping[str, Any]) -> dict[Where, str]:
-        return {where: stage for where, stages in self._some_each(at, written).items() for stage in stages}
-
-    def _some_each(self, at: At, written: Mapping[str, Any]) -> dict[Where, tuple[str, ...]]:
-        """Stages by track, and by key where there are several of it."""
-        found: dict[Where, tuple[str, ...]] = {}
-        for name, said in written.items():
-            track = next((track for track in self.model.tracks if track.name == name), None)
-            if track is None:
-                self._unknown(
-                    (*at, name), f"the model has no track `{name}`", name, [t.name for t in self.model.tracks]
-                )
-                continue
-            by_key = said if isinstance(said, Mapping) else {None: said}
-            for key, stages in by_key.items():
-                place = (*at, name) if key is None else (*at, name, key)
-                found[name, key] = tuple(self._stage(place, track, stage) for stage in _several(stages))
-        return found
-
-    def _stage(self, at: At, track: Track, stage: str) -> str:
-        if stage not in track.stages:
-            self._unknown(at, f"`{track.name}` has no stage `{stage}`", stage, track.stages)
-        return stage
-
-    def _facts(self, at: At, written: Mapping[str, T]) -> Mapping[str, T]:
-        for name in written:
-            if name not in self.model.facts:
-                self._unknown((*at, name), f"the model has no fact `{name}`", name, list(self.model.facts))
-        return written
-
-    def _next(self, at: At, text: str) -> datetime | None:
-        if (found := moment_of(text)) is not None:
-            return found
-        after = self._duration(at, text, or_else=" or a time, or `never`")
-        return None if after is None else self._now + after
-
-    def _moment(self, at: At, text: str | None) -> datetime | None:
-        found = moment_of(text)
-        if found is None:
-            self._fault(at, f"`{text}` is no time; write it as in 2026-03-01 10:00")
-        return found
-
-    def _duration(self, at: At, text: str, *, or_else: str = "") -> timedelta | None:
-        try:
-            return parse_duration(text)
-        except ValueError as error:
-            self._fault(at, f"{error}{or_else}")
-            return None
-
-    def _unknown(self, at: At, message: str, said: str, known: Iterable[str]) -> None:
-        close = get_close_matches(said, list(known), n=1)
-        hint = f"did you mean `{close[0]}`?" if close else f"there are: {', '.join(known)}"
-        self._fault(at, f"{message}; {hint}")
-
-    def _fault(self, at: At, message: str) -> None:
-        self.faults.append((at, message))
-
-
-def _several(said: Any) -> tuple[Any, ...]:  # noqa: ANN401  one or a list of them
-    return tuple(said) if isinstance(said, list | tuple) else (said,)
-
 
 def _events(step: StepWritten) -> tuple[WhoWritten, ...]:
-    return () if step.given is None else _several(step.given)
-
-
-def _who(written: WhoWritten) -> Who:
-    return Who(**{name: str(value) for name in IDENTITIES if (value := getattr(written, name)) is not None})
+    return () if step.given is None else several(step.given)
 
 
 def _flat(given: Struct) -> dict[str, Any]:

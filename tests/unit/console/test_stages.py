@@ -34,6 +34,14 @@ def test_a_shops_own_stages_come_after_the_presets(tmp_path: Path) -> None:
     assert list(order[LIFECYCLE]) == list(PRESETS["seven-stage"][LIFECYCLE])
 
 
+def test_a_lifecycle_of_ones_own_stands_before_what_the_presets_share(tmp_path: Path) -> None:
+    text = "extends: parts/groundwork\ntracks: {lifecycle: {stages: {visitor: {start: true}}}}\n"
+    (tmp_path / "lifecycle.yaml").write_text(text, encoding="utf-8")
+    order = order_of(Shop(directory=tmp_path, storefronts={}))
+    model = load_model(tmp_path / "lifecycle.yaml")
+    assert order == {track.name: list(track.stages) for track in model.tracks}
+
+
 def test_empty_stages_are_shown_and_the_largest_fills_its_strip() -> None:
     (strip,) = strips(
         {"cart": ["active", "abandoned", "ordered"]}, "shop", [count("cart", "ordered", 8), count("cart", "active", 2)]

@@ -40,6 +40,13 @@ def step(said: str) -> list[str]:
         ),
         ("{given: {event: Product Viewed, said_by: me}}", "2:37 `me` can't be said here; known are: server, browser"),
         ("{advance: soon}", "2:6 `soon` is no duration; write it as in 30m, 6h, 90d or 1h30m"),
+        ("{advance: 99999999999d}", "2:6 `99999999999d` is too long a time"),
+        ("{advance: 40000d}", "2:6 `40000d` is longer than a hundred years"),
+        ("{at: 9999-12-31}", "2:6 9999-12-31 is not within 1900 and 2200: no shop reports such a time"),
+        (
+            "{at: 0001-01-01T00:00:00+14:00}",
+            "2:6 `0001-01-01T00:00:00+14:00` is no time; write it as in 2026-03-01 10:00",
+        ),
         ("{advance: 7}", "2:6 here should stand a text, not a whole number; write it as in 1h30m, 7d"),
         (
             "{advance: 7d, expect: {customers: 1}}",
@@ -72,6 +79,13 @@ def test_a_step_that_can_not_be_meant_is_refused_at_its_place(said: str, fault: 
 def test_a_clock_does_not_go_back() -> None:
     text = f"a:\n  - at: 2026-03-02\n  - at: 2026-03-01\n{EXPECT}"
     assert faults(text) == ["3:5 it is 2026-03-02 00:00 by now; a clock does not go back"]
+
+
+def test_a_clock_stays_where_shops_are() -> None:
+    steps = "\n".join("  - advance: 36000d" for _ in range(2))
+    assert faults(f"a:\n{steps}\n{EXPECT}") == [
+        "3:5 2223-02-18 is not within 1900 and 2200: no shop reports such a time"
+    ]
 
 
 def test_a_scenario_has_to_expect_something() -> None:
