@@ -56,7 +56,7 @@ class YamlFile:
             yaml = YAML(typ="rt")
             yaml.Constructor = _Constructor
             text = path.read_text(encoding="utf-8")
-            self.data: Any = yaml.load(text)
+            self.data: Any = _keyed_by_text(yaml.load(text))
         except OSError as error:
             raise ShopError(f"{path}:1:1 {error.strerror}; `stagepost init` writes a shop directory") from None
         except MarkedYAMLError as error:
@@ -128,6 +128,22 @@ def _quoting(text: str, line: int) -> str:
     """What helps most often: to YAML a condition's brackets, commas, colons and `!` are its own."""
     said = re.search(r"\b(when|where):", "".join(text.splitlines()[line : line + 1]))
     return f"; put the condition in single quotes, as in {said[1]}: '…'" if said else ""
+
+
+def _keyed_by_text(node: Any) -> Any:  # noqa: ANN401  any YAML
+    """YAML takes `2026:`, `true:` and `null:` for no text; as keys all of them are names here."""
+    for child in node.values() if isinstance(node, CommentedMap) else node if isinstance(node, CommentedSeq) else ():
+        _keyed_by_text(child)
+    if isinstance(node, CommentedMap) and not all(isinstance(key, str) for key in node):
+        places = dict(node.lc.data or {})
+        for key in list(node):
+            node[_as_text(key)] = node.pop(key)  # all of them, since their order counts
+        node.lc.data = {_as_text(key): place for key, place in places.items()}
+    return node
+
+
+def _as_text(key: Any) -> str:  # noqa: ANN401  any YAML
+    return {None: "null", True: "true", False: "false"}.get(key, str(key)) if not isinstance(key, str) else key
 
 
 def plain(node: Any) -> Any:  # noqa: ANN401  any YAML

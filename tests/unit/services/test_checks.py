@@ -143,3 +143,21 @@ def test_programs_get_json(shop: Path) -> None:
 def test_without_a_name_the_shop_of_the_environment_is_checked(shop: Path) -> None:
     found = CliRunner().invoke(app, ["check"], env={"STAGEPOST_SHOP": str(shop)})
     assert (found.exit_code, found.output.partition(":")[0]) == (0, f"{shop}/")
+
+
+def test_keys_that_yaml_takes_for_something_else_are_names(shop: Path) -> None:
+    text = (shop / "followups.yaml").read_text(encoding="utf-8")
+    (shop / "followups.yaml").write_text(text.replace("thank-you:", "2026:") + "true: {}\n", encoding="utf-8")
+    assert [line.split(";")[0] for line in told(shop)] == [
+        f"followups.yaml:15:1 `{key}` is missing" for key in ("max_age", "purpose", "template", "when")
+    ]
+
+
+@pytest.mark.parametrize("junk", ["", "[]", "7", "[1, {a: b}]", "main-shop: 7", "tracks: 7", "a: {when: []}", "a: [b"])
+@pytest.mark.parametrize("file", ["storefronts.yaml", "lifecycle.yaml", "followups.yaml", "scenarios/first-steps.yaml"])
+def test_whatever_stands_in_a_file_is_told_and_never_stumbled_over(shop: Path, file: str, junk: str) -> None:
+    (shop / file).write_text(junk, encoding="utf-8")
+    found = check_shop(shop)
+    assert all(
+        finding.file.endswith(file) for finding in found.found if "lifecycle.yaml has no track" not in str(finding)
+    )
