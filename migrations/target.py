@@ -4,10 +4,11 @@ import re
 from typing import Any
 
 from notifier.tables import metadata as notifier
+from services.revisions.tables import metadata as shop
 from stage_engine.tables import metadata as engine
 
-metadatas = [engine, notifier]
-SCHEMAS = ("engine", "notifier", "reporting")
+metadatas = [shop, engine, notifier]
+SCHEMAS = ("shop", "engine", "notifier", "reporting")
 
 
 def compared(item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any) -> bool:  # noqa: ANN401, ARG001, FBT001  Alembic's interface

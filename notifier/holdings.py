@@ -155,9 +155,9 @@ def _replaced(change: CustomerTable, held: Mapping[UUID, Instance]) -> tuple[Ins
 
 
 def _shown(row: InstanceRow, change: CustomerTable, before: Instance | None) -> Instance:
-    """A table says which moves are historical, not which were replays; what was remembered of them stays."""
+    """A table says which moves are historical, and which of the new are replays; the rest is remembered."""
     known = {move.id: move for move in before.moves} if before else {}
-    moves = [known.get(transition.id) or _move(transition, starts=True) for transition in row.moves]
+    moves = [known.get(t.id) or _move(t, starts=t.id not in change.replays) for t in row.moves]
     return Instance(
         instance=row.instance,
         customer_id=change.customer_id,

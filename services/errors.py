@@ -6,6 +6,7 @@
     │   └── ConditionError         a condition's text; with the column in it and the fix
     ├── Unreachable                Postgres or Kafka did not answer a process that starts, or a command; exits 1
     ├── NotMigrated                the schema or the topics are not this version's: run `stagepost migrate`
+    ├── NoShop                     no revision of the shop is in force, or none that this version can read
     ├── StillRunning               a command that must have the database to itself met a service
     ├── Fenced                     another process holds these partitions now; step again from the stored offsets
     ├── OffsetLost                 the topic no longer holds what was not yet read; a person must decide
@@ -53,6 +54,10 @@ class Unreachable(StagepostError):
 
 class NotMigrated(StagepostError):
     """The database or the broker is not at this version."""
+
+
+class NoShop(StagepostError):
+    """There is no revision to go by: no work is taken until there is one."""
 
 
 class StillRunning(StagepostError):

@@ -235,9 +235,19 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no 
         """The partitions that are read from their stored offsets now."""
         return frozenset(self._positions)
 
-    async def start(self) -> None:
+    async def start(self, *, join: bool = True) -> None:
         await self._consumer.start()
+        if join:
+            self.join()
+
+    def join(self) -> None:
         self._consumer.subscribe(topics=list(self._topics), listener=self)
+
+    def leave(self) -> None:
+        """Gives all partitions to the others of the group, as long as this one can't read."""
+        self._consumer.unsubscribe()
+        self._positions.clear()
+        self._unsought.clear()
 
     async def stop(self) -> None:
         await stop_within(self._consumer, timedelta(seconds=10))

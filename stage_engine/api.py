@@ -1,5 +1,6 @@
 """The operators' routes: who is where, since when, and why."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -20,9 +21,8 @@ from stage_engine import baseline_store, event_store, store, tables
 from stage_engine.asking import current, folded_at, led_to
 from stage_engine.facts import shown
 from stage_engine.feed_api import feed_routes
-from stage_engine.folding import Rules
 from stage_engine.history import in_order
-from stage_engine.pointers import Namespaces
+from stage_engine.rules import Rules
 from stage_engine.views import customer_view, stages_view, timeline_view
 from stage_engine.why_api import why_routes
 
@@ -31,8 +31,9 @@ _I = tables.identities.c
 
 
 def create_app(
-    engine: AsyncEngine, rules: Rules, namespaces: Namespaces, operator_key: SecretStr, readiness: Readiness
+    engine: AsyncEngine, in_force: Callable[[], Rules], operator_key: SecretStr, readiness: Readiness
 ) -> FastAPI:
+    """`in_force` says by which rules to answer; it may raise NoShop."""
     app = FastAPI(
         title="Stagepost stage engine",
         summary="Everyone's place in the lifecycle, and why.",
@@ -41,7 +42,7 @@ def create_app(
     )
     answer_errors(app)
     app.include_router(feed_routes(engine))
-    app.include_router(why_routes(engine, rules))
+    app.include_router(why_routes(engine, in_force))
 
     @app.get("/v1/customers")
     async def customers(
@@ -56,8 +57,9 @@ def create_app(
         given = [(kind, value) for kind, value in kinds.items() if value]
         if len(given) != 1:
             raise BadRequest("name exactly one of user_id, anonymous_id and email")
+        rules = in_force()
         async with reading(engine) as connection:
-            found = await led_to(connection, namespaces, *given[0], storefront)
+            found = await led_to(connection, rules.namespaces, *given[0], storefront)
             views = [await _view(connection, rules, customer, at) for customer in found]
         return {"customers": [view for view in views if view is not None]}
 
@@ -65,7 +67,7 @@ def create_app(
     async def customer(customer_id: UUID, at: At = None) -> dict[str, Any]:
         """One customer, also by an id that was theirs before a join."""
         async with reading(engine) as connection:
-            view = await _view(connection, rules, await current(connection, customer_id), at)
+            view = await _view(connection, in_force(), await current(connection, customer_id), at)
         if view is None:
             raise NotFound(f"there is no customer {customer_id}")
         return view
@@ -93,7 +95,7 @@ def create_app(
             counted = counted.where(i.storefront == storefront)
         async with reading(engine) as connection:
             found = {(track, stage): count for track, stage, count in await connection.execute(counted)}
-        return {"tracks": stages_view(rules.model, found)}
+        return {"tracks": stages_view(in_force().model, found)}
 
     return app
 

@@ -16,11 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stage_engine import baseline_store, book_store, event_store, store
 from stage_engine.arrivals import Arrival
-from stage_engine.folding import Rules, fold_again, fold_onward, whole_joined
+from stage_engine.folding import fold_again, fold_onward, whole_joined
+from stage_engine.forward import check_none_is_behind
 from stage_engine.history import THE_BEGINNING, THE_END, Entry, Position
 from stage_engine.metrics import EVENTS, KEPT_OUT, OTHER_BODIES
 from stage_engine.outcomes import Outcome, Postponed, write
 from stage_engine.pointers import Crossing, Namespaces, settle
+from stage_engine.rules import Rules
 from stage_engine.state import EMPTY
 from stage_engine.store import Customer, Joined
 
@@ -36,7 +38,7 @@ async def take_in(
     *,
     also_lock: Collection[UUID] = (),
 ) -> None:
-    """Stores and folds a batch of events. Raises `pointers.Grew` when it must begin again."""
+    """Stores and folds a batch of events. Raises `pointers.Grew` or `forward.Behind` when it must begin again."""
     if not arrivals:
         return
     settled = await settle(connection, arrivals, namespaces, also_lock)
@@ -53,12 +55,13 @@ async def take_in(
         came[settled.customer_of[identity]].append(entry)
     replaced = {settled.customer_of[place[0]]: at for place, at in sorted(kept.since.items(), key=lambda p: p[1])[::-1]}
     customers = await store.customers(connection, {*came, *replaced, *settled.crossed})
+    check_none_is_behind(customers.values(), rules)
     changed = await _changed(connection, customers, came, replaced, settled.crossings)
     onward = [customers[id_] for id_ in came if id_ not in changed]
     until = await store.read_watermark(connection) or datetime.fromtimestamp(0, UTC)
     outcomes = await fold_onward(connection, onward, came, rules, until)
     outcomes += await _again(connection, customers, changed, rules, until, settled.crossings)
-    await write(connection, outcomes)
+    await write(connection, outcomes, rules)
 
 
 async def _timely(
@@ -118,6 +121,7 @@ async def _again(
     """Folds again what is small enough, and leaves the rest to the background. Who loses a part is never left."""
     if not changed:
         return []
+    changed = {id_: THE_BEGINNING if rules.is_behind(customers[id_]) else at for id_, at in changed.items()}
     starts = await book_store.checkpoints_before(connection, changed)
     counts = await event_store.counts(connection, {id_: starts.get(id_, EMPTY).position for id_ in changed})
     losing = {crossing.before for crossing in crossings}

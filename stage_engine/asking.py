@@ -1,6 +1,6 @@
 """What operators ask of one customer: who is meant, and why they stand where they do. Reads, and writes nothing."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -16,9 +16,10 @@ from services.postgres import among
 from stage_engine import baseline_store, event_store, store, tables
 from stage_engine.facts import shown
 from stage_engine.fold import Folded, fold
-from stage_engine.folding import Rules, beginnings
+from stage_engine.folding import beginnings
 from stage_engine.identity import identity_id
 from stage_engine.pointers import Namespaces
+from stage_engine.rules import Rules
 from stage_engine.state import EMPTY
 from stage_engine.store import Customer
 from stage_engine.why import BEFORE_ALL, Why, why
@@ -55,13 +56,6 @@ async def led_to(
     ids = [identity_id(name, identity) for name in namespaces if storefront in (None, name)]
     found = await connection.execute(sa.select(_I.customer_id).where(among(_I.id, ids)))
     return sorted(set(found.scalars()))
-
-
-async def namespaces(connection: AsyncConnection, storefronts: Iterable[str]) -> dict[str, UUID]:
-    """The secrets of those storefronts that an engine has seen."""
-    s = tables.storefronts.c
-    found = await connection.execute(sa.select(s.storefront, s.namespace).where(among(s.storefront, list(storefronts))))
-    return {row.storefront: row.namespace for row in found}
 
 
 async def folded_at(connection: AsyncConnection, rules: Rules, customer: Customer, at: datetime) -> Folded:

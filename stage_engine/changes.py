@@ -6,6 +6,7 @@ to another is announced to nobody: it stands in the table that both streams get.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import count
 from uuid import UUID
 
@@ -50,7 +51,8 @@ class Effect:
     """What one fold did to one customer.
 
     `earlier` and `moves` are all its surviving transitions, needed only for the table of a join or a split: those from
-    before the fold began, and those of the fold.
+    before the fold began, and those of the fold. `past` is set when the customer was brought to another revision of the
+    shop: moves up to then (inclusive) are what that says of the past.
     """
 
     before: Profile
@@ -62,6 +64,11 @@ class Effect:
     moves: Sequence[Move] = ()
     hold: str | None = None
     hold_changed: bool = False
+    past: datetime | None = None
+
+    def is_replay(self, move: Move) -> bool:
+        """Whether the move starts nothing."""
+        return move.transition.historical or (self.past is not None and move.transition.at <= self.past)
 
 
 def announcements(stream: Stream, effect: Effect) -> list[Announcement]:
@@ -89,6 +96,7 @@ def announcements(stream: Stream, effect: Effect) -> list[Announcement]:
             transition=transition,
             stage=stage,
             since=since,
+            replay=effect.past is not None,
         )
         made.append((ChangeType.STAGE_RETRACTED, retracted))
     for move in effect.new:
@@ -101,7 +109,7 @@ def announcements(stream: Stream, effect: Effect) -> list[Announcement]:
             stage=stage,
             since=since,
             subject=move.subject,
-            replay=move.transition.historical,
+            replay=effect.is_replay(move),
         )
         made.append((ChangeType.STAGE_CHANGED, changed))
     return made
@@ -117,6 +125,7 @@ def _table_change(stream: Stream, sequence: int, effect: Effect, moved: Moved) -
         part_of=moved.part_of,
         profile=effect.after.profile,
         table=table(effect.after, [*effect.earlier, *(move.transition for move in effect.moves)]),
+        replays=[move.transition.id for move in effect.new if effect.is_replay(move)],
     )
 
 

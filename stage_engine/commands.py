@@ -10,6 +10,7 @@ import typer
 
 from services.commands import EXIT_NEEDS_A_PERSON, run_main
 from services.errors import ConfigurationError
+from stage_engine import revision_commands
 
 dead_letters = typer.Typer(no_args_is_help=True, help="Records that could not be understood: look, and send again.")
 
@@ -23,6 +24,7 @@ def register(app: typer.Typer) -> None:
     app.command()(asyncapi)
     app.command("test")(scenarios)
     app.command()(draw)
+    revision_commands.register(app)
     app.add_typer(dead_letters, name="dead-letters")
 
 

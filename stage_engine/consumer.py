@@ -8,20 +8,22 @@ from uuid import UUID
 import structlog
 from aiokafka.errors import KafkaError
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contracts.dead_letters import MAX_RAW_BYTES, DeadLetter
 from services.contracts.events import encode_event
-from services.errors import Fenced
+from services.errors import Fenced, NoShop
 from services.kafka import Feed, Stretch
 from services.offsets import Offsets
-from services.postgres import UNAVAILABLE, refuses, transaction
+from services.postgres import UNAVAILABLE, refuses
 from stage_engine import store
 from stage_engine.apply import take_in
 from stage_engine.arrivals import Arrival, Place, arrivals_of
-from stage_engine.folding import Rules
+from stage_engine.forward import Behind, Forward
+from stage_engine.in_force import Folding
 from stage_engine.metrics import BATCH_SECONDS, DEAD_LETTERS, FENCED
-from stage_engine.pointers import Grew, Namespaces
+from stage_engine.pointers import Grew
+from stage_engine.rules import Rules
 
 log = structlog.get_logger()
 
@@ -36,17 +38,15 @@ BEGIN_AGAIN = frozenset({"40P01", "40001"})
 class Consumer:
     """`step` is one batch. What can't be stored is a dead letter; what the infrastructure refuses is tried again."""
 
-    engine: AsyncEngine
+    in_force: Folding
     feed: Feed
     offsets: Offsets
-    rules: Rules
-    namespaces: Namespaces
     _must_rewind: bool = False
     _idle: int = 0
     """Polls since something came."""
 
     async def step(self) -> bool:
-        """True when Kafka and Postgres could be asked. Raises what a person must see to (OffsetLost)."""
+        """True when Kafka and Postgres could be asked. Raises what a person must see to (OffsetLost, NoShop)."""
         try:
             if self._must_rewind:
                 await self.feed.rewind()
@@ -58,6 +58,9 @@ class Consumer:
             self._idle = 0
             with BATCH_SECONDS.time():
                 await self.take(stretches)
+        except NoShop:
+            self._must_rewind = True
+            raise
         except Fenced as fenced:
             FENCED.inc()
             log.info("another engine reads this now", why=str(fenced))
@@ -78,22 +81,24 @@ class Consumer:
             self._must_rewind = True
 
     async def take(self, stretches: Sequence[Stretch]) -> None:
-        """One batch in one transaction, begun again as often as Postgres or `pointers.Grew` want it."""
-        arrivals = arrivals_of(stretches, self.rules.storefronts)
-        dead = list(arrivals.dead)
+        """One batch in one transaction, begun again as often as Postgres, `Grew` or `Behind` want it."""
         also_lock: frozenset[UUID] = frozenset()
         in_parts = False
         while True:
             try:
-                async with transaction(self.engine) as connection:
+                async with self.in_force.transaction() as (connection, rules):
+                    arrivals = arrivals_of(stretches, rules.storefronts)
+                    dead = list(arrivals.dead)
                     if in_parts:
-                        dead = [*arrivals.dead, *await self._take_parts(connection, arrivals.events, also_lock)]
+                        dead += await self._take_parts(connection, arrivals.events, rules, also_lock)
                     else:
-                        await take_in(connection, arrivals.events, self.rules, self.namespaces, also_lock=also_lock)
+                        await take_in(connection, arrivals.events, rules, rules.namespaces, also_lock=also_lock)
                     await store.write_dead_letters(connection, dead)
                     await self.offsets.advance(connection, stretches)
             except Grew as grew:
                 also_lock |= grew.rows
+            except Behind as behind:
+                await Forward(self.in_force).these(behind.customers)
             except DBAPIError as error:
                 if refuses(error) and not in_parts:
                     log.warning("an event of the batch can't be stored; looking for it", why=repr(error.orig))
@@ -106,7 +111,7 @@ class Consumer:
             DEAD_LETTERS.labels(letter.code).inc()
 
     async def _take_parts(
-        self, connection: AsyncConnection, events: Sequence[Arrival], also_lock: Collection[UUID]
+        self, connection: AsyncConnection, events: Sequence[Arrival], rules: Rules, also_lock: Collection[UUID]
     ) -> list[tuple[Place, DeadLetter]]:
         """The slow way, for a batch with something in it that Postgres refuses: that alone becomes a dead letter.
 
@@ -114,15 +119,15 @@ class Consumer:
         """
         try:
             async with connection.begin_nested():
-                await take_in(connection, events, self.rules, self.namespaces, also_lock=also_lock)
+                await take_in(connection, events, rules, rules.namespaces, also_lock=also_lock)
         except DBAPIError as error:
             if not refuses(error):
                 raise
             if len(events) == 1:
                 return [(events[0].place, _refused(events[0], error))]
             middle = len(events) // 2
-            found = await self._take_parts(connection, events[:middle], also_lock)
-            return found + await self._take_parts(connection, events[middle:], also_lock)
+            found = await self._take_parts(connection, events[:middle], rules, also_lock)
+            return found + await self._take_parts(connection, events[middle:], rules, also_lock)
         return []
 
 

@@ -31,6 +31,11 @@ from stage_engine.profile import profile_after, shown_traits
 from stage_engine.state import EMPTY, Instance, State, transition_id
 from stage_engine.subjects import is_own, scope_of
 
+FOLD_VERSION = 1
+"""Raise it with every change after which the same events, model and `until` may fold to something else, down to the ids
+of the moves, or after which states are stored otherwise. Engines of two versions then never work at the same time: each
+revision of the shop is for one, and customers folded by another are folded again (docs/operations.md, Upgrading)."""
+
 CHECKPOINT_EVERY = 256
 """Events between two states that are kept to begin a re-fold from."""
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -10,17 +9,16 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contracts.changes import ChangeType
-from services.contracts.storefront import Storefront
 from stage_engine import baseline_store, book_store, event_store, store
 from stage_engine.baselines import Baseline
 from stage_engine.changes import Effect, Moved, corrections
 from stage_engine.fold import Folded, fold
 from stage_engine.history import Entry, Position
 from stage_engine.metrics import BROKEN, FOLDS
-from stage_engine.model.model import Model
 from stage_engine.orders import BOOKED, Order, order_key
 from stage_engine.outcomes import Outcome, Settled, Stumbled, corrected
 from stage_engine.pointers import Crossing
+from stage_engine.rules import Rules
 from stage_engine.state import EMPTY, State
 from stage_engine.store import Customer
 
@@ -28,14 +26,6 @@ log = structlog.get_logger()
 
 TAKEN_APART = State(approximate=True)
 """Where a fold begins whose customer lost a part, or was one, of a past that is not kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What a fold needs beside events: the model in force and the storefronts that it is in force for."""
-
-    model: Model
-    storefronts: Mapping[str, Storefront]
 
 
 async def fold_onward(
@@ -139,6 +129,7 @@ async def fold_again(
                     earlier=[s.transition for s in standing.get(customer.id, {}).values() if s.number < start.moves],
                     moves=folded.moves,
                     hold_changed=customer.hold is not None,
+                    past=rules.past(customer),
                 ),
                 numbered_from=start.moves,
                 away=corrected(folded.moves, since[customer.id]),

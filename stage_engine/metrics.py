@@ -13,6 +13,7 @@ FOLDED_AWAY = Counter("stagepost_engine_folded_away_total", "Events deleted beca
 DEAD_LETTERS = Counter("stagepost_engine_dead_letters_total", "Records that could not be understood", ["code"])
 TRANSITIONS = Counter("stagepost_engine_transitions_total", "Moves of instances", ["track", "stage"])
 FOLDS = Counter("stagepost_engine_folds_total", "Customers folded: onward, again, or in the background", ["way"])
+FORWARD = Counter("stagepost_engine_forward_total", "Customers brought to another revision of the shop")
 BROKEN = Counter("stagepost_engine_broken_total", "Folds that stumbled; each holds a customer until it is mended")
 BATCH_SECONDS = Histogram("stagepost_engine_batch_seconds", "One transaction of the consumer", buckets=LATENCY_BUCKETS)
 WATERMARK = Gauge("stagepost_engine_watermark_timestamp_seconds", "Everything received before it has been folded")

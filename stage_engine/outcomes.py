@@ -13,6 +13,7 @@ from stage_engine.fold import Folded, Move
 from stage_engine.history import Position
 from stage_engine.metrics import TRANSITIONS
 from stage_engine.outbox import post
+from stage_engine.rules import Rules
 from stage_engine.state import Instance
 from stage_engine.store import Customer, Joined
 
@@ -50,10 +51,10 @@ class Postponed:
 Outcome = Settled | Stumbled | Postponed
 
 
-async def write(connection: AsyncConnection, outcomes: Sequence[Outcome]) -> None:
-    """Inside the transaction that holds the customers."""
+async def write(connection: AsyncConnection, outcomes: Sequence[Outcome], rules: Rules) -> None:
+    """Inside the transaction that holds the customers, which were folded by these rules."""
     announced = {outcome.customer.id: _announced(outcome) for outcome in outcomes}
-    await store.write_customers(connection, [_row(o, len(announced[o.customer.id])) for o in outcomes])
+    await store.write_customers(connection, [_row(o, len(announced[o.customer.id]), rules) for o in outcomes])
     await _write_derived(connection, [o for o in outcomes if isinstance(o, Settled)])
     await post(connection, [change for changes in announced.values() for change in changes])
 
@@ -113,9 +114,10 @@ def _held(customer: Customer, hold: str) -> Effect:
     )
 
 
-def _row(outcome: Outcome, announced: int) -> Customer:
+def _row(outcome: Outcome, announced: int, rules: Rules) -> Customer:
     """The customer's row after it; one that was not folded keeps its state, and everything waits for the re-fold."""
     customer = replace(outcome.customer, sequence=outcome.customer.sequence + announced)
+    tried_by = rules.number(customer.storefront)
     match outcome:
         case Settled():
             return replace(
@@ -125,9 +127,11 @@ def _row(outcome: Outcome, announced: int) -> Customer:
                 waits_from=outcome.folded.waits_from,
                 hold=None,
                 broken=None,
+                broken_by=None,
                 refold_from=None,
                 arrived_from=None,
                 joined=None,
+                revision=tried_by,
             )
         case Stumbled():
             return replace(
@@ -135,6 +139,7 @@ def _row(outcome: Outcome, announced: int) -> Customer:
                 next_wake=None,
                 hold=BROKEN,
                 broken="the fold stumbled; the log says over what",
+                broken_by=tried_by,
                 refold_from=None,
                 arrived_from=None,
             )

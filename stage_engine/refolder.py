@@ -17,15 +17,18 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.contracts.changes import ChangeType
-from services.postgres import among, reading, transaction
+from services.errors import NoShop
+from services.postgres import among, reading
 from stage_engine import baseline_store, book_store, event_store, store, tables
 from stage_engine.changes import Effect, Moved, corrections
 from stage_engine.fold import Folded
-from stage_engine.folding import Rules, beginnings, folded_by, orders_named
+from stage_engine.folding import beginnings, folded_by, orders_named
 from stage_engine.history import THE_BEGINNING, Position
+from stage_engine.in_force import Folding
 from stage_engine.metrics import FOLDS
 from stage_engine.orders import Order
 from stage_engine.outcomes import Outcome, Settled, Stumbled, corrected, write
+from stage_engine.rules import Rules
 from stage_engine.state import EMPTY, State
 from stage_engine.store import Customer
 
@@ -39,8 +42,12 @@ _C = tables.customers.c
 
 @dataclass(slots=True)
 class Progress:
-    """How far a re-fold has come: the state that it began from, each stretch folded since, and the orders they made."""
+    """How far a re-fold by these rules has come.
 
+    The state that it began from, each stretch folded since, and the orders they made.
+    """
+
+    rules: Rules
     start: State
     stretches: list[Folded] = field(default_factory=list)
     book: dict[str, Order] = field(default_factory=dict)
@@ -82,21 +89,23 @@ class Refolder:
     """One step takes one customer, whoever has waited longest in event time, to the end."""
 
     engine: AsyncEngine
-    rules: Rules
+    in_force: Folding
 
     async def step(self) -> bool:
         """True when there was one. Two engines may meet on one: the first to finish wins, the other finds it done."""
         try:
-            async with reading(self.engine) as connection:
+            async with self.in_force.transaction() as (connection, rules):
                 customer = await connection.scalar(
                     sa.select(_C.id)
-                    .where(_C.refold_at.is_not(None), among(_C.storefront, list(self.rules.storefronts)))
+                    .where(_C.refold_at.is_not(None), among(_C.storefront, list(rules.storefronts)))
                     .order_by(_C.refold_at)
                     .limit(1)
                 )
             if customer is None:
                 return False
             await self.refold(customer)
+        except NoShop:
+            return False
         except (DBAPIError, OSError) as error:
             log.warning("a re-fold was not stored; trying again", why=repr(error))
             return False
@@ -109,11 +118,13 @@ class Refolder:
             progress = await self._begin(customer_id, progress)
             if progress is None:
                 return
-            if not await self._fold_to_the_end(customer_id, progress):
-                async with transaction(self.engine) as connection:
-                    await write(connection, [Stumbled(customer=await self._locked(connection, customer_id))])
-                return
-            async with transaction(self.engine) as connection:
+            stumbled = not await self._fold_to_the_end(customer_id, progress)
+            async with self.in_force.transaction() as (connection, rules):
+                if rules is not progress.rules:
+                    continue
+                if stumbled:
+                    await write(connection, [Stumbled(customer=await self._locked(connection, customer_id))], rules)
+                    return
                 if await self._finish(connection, customer_id, progress):
                     FOLDS.labels("background").inc()
                     return
@@ -124,17 +135,19 @@ class Refolder:
 
     async def _begin(self, customer_id: UUID, progress: Progress | None) -> Progress | None:
         """Takes what arrived into `refold_from`, and back to before it; None when nothing is left to do."""
-        async with transaction(self.engine) as connection:
+        async with self.in_force.transaction() as (connection, rules):
             customer = await self._locked(connection, customer_id)
-            if customer.refold_from is None:
+            if customer.refold_from is None or customer.storefront not in rules.storefronts:
                 return None
             since = min(customer.refold_from, customer.arrived_from or customer.refold_from)
+            if rules.is_behind(customer):  # its checkpoints are of other rules
+                since = THE_BEGINNING
             await store.write_customers(connection, [replace(customer, refold_from=since, arrived_from=None)])
-            if progress is not None and progress.take_back(customer.arrived_from or since):
+            if progress is not None and progress.rules is rules and progress.take_back(customer.arrived_from or since):
                 return progress
             starts = await book_store.checkpoints_before(connection, {customer_id: since})
             begun = await beginnings(connection, [customer_id], starts)
-            return Progress(begun.get(customer_id, EMPTY))
+            return Progress(rules, begun.get(customer_id, EMPTY))
 
     async def _fold_to_the_end(self, customer_id: UUID, progress: Progress) -> bool:
         """Stretch by stretch, letting others have their turn between two; False when the fold stumbles."""
@@ -160,7 +173,7 @@ class Refolder:
         stored = await orders_named(connection, {customer_id: read.entries}, as_of, pasts)
         orders = {**stored.get(customer_id, {}), **progress.book}
         past = pasts.get(customer_id, ())
-        folded = folded_by(customer, progress.state, read.entries, self.rules, until, orders, past)
+        folded = folded_by(customer, progress.state, read.entries, progress.rules, until, orders, past)
         if folded is None:
             return None
         progress.add(folded)
@@ -179,7 +192,7 @@ class Refolder:
         if more:
             return False
         outcome = Stumbled(customer=customer) if more is None else await self._outcome(connection, customer, progress)
-        await write(connection, [outcome])
+        await write(connection, [outcome], progress.rules)
         return True
 
     async def _outcome(self, connection: AsyncConnection, customer: Customer, progress: Progress) -> Outcome:
@@ -202,6 +215,7 @@ class Refolder:
                 earlier=[s.transition for s in stood.values() if s.number < start.moves],
                 moves=folded.moves,
                 hold_changed=True,
+                past=progress.rules.past(customer),
             ),
             numbered_from=start.moves,
             away=corrected(folded.moves, since),

@@ -14,14 +14,17 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 from msgspec.structs import replace
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.postgres import UNAVAILABLE, among, reading, transaction
+from services.errors import NoShop
+from services.postgres import UNAVAILABLE, among
 from stage_engine import baseline_store, book_store, event_store, store, tables
 from stage_engine.baselines import Stored, cut_at
-from stage_engine.folding import Rules, beginnings, folded_by, orders_named
+from stage_engine.folding import beginnings, folded_by, orders_named
 from stage_engine.history import Position
+from stage_engine.in_force import Folding
 from stage_engine.metrics import FOLDED_AWAY
+from stage_engine.rules import Rules
 from stage_engine.state import EMPTY, State
 from stage_engine.store import Customer
 
@@ -43,8 +46,7 @@ _I = tables.identities.c
 class Retention:
     """One step looks at one page of customers, or folds away once for one of them; a round begins with the process."""
 
-    engine: AsyncEngine
-    rules: Rules
+    in_force: Folding
     kept: timedelta | None
     _after: UUID | None = None
     _found: list[UUID] = field(default_factory=list)
@@ -59,9 +61,11 @@ class Retention:
                 if not await self.cut(self._found[-1], now - self.kept):
                     self._found.pop()
                 return True
-            async with reading(self.engine) as connection:
-                page = await self._page(connection)
+            async with self.in_force.transaction() as (connection, rules):
+                page = await self._page(connection, rules)
                 self._found = await _with_old(connection, page, now - self.kept)
+        except NoShop:
+            return False
         except UNAVAILABLE as error:
             log.warning("old events could not be folded away; trying again", why=repr(error))
             return False
@@ -69,14 +73,14 @@ class Retention:
         self._rests_until = None if page else now + min(LONGEST_ROUND, self.kept / SHARE)
         return bool(page)
 
-    async def _page(self, connection: AsyncConnection) -> Sequence[UUID]:
-        wanted = sa.select(_C.id).where(among(_C.storefront, list(self.rules.storefronts))).order_by(_C.id).limit(PAGE)
+    async def _page(self, connection: AsyncConnection, rules: Rules) -> Sequence[UUID]:
+        wanted = sa.select(_C.id).where(among(_C.storefront, list(rules.storefronts))).order_by(_C.id).limit(PAGE)
         return (await connection.scalars(wanted if self._after is None else wanted.where(_C.id > self._after))).all()
 
     async def cut(self, customer_id: UUID, received_before: datetime) -> bool:
         """Folds away what may be of one customer's events; True when there may be more."""
-        async with transaction(self.engine) as connection:
-            customer = await _locked(connection, customer_id)
+        async with self.in_force.transaction() as (connection, rules):
+            customer = await _locked(connection, customer_id, rules)
             watermark = await store.read_watermark(connection)
             if customer is None or watermark is None or customer.state.position is None:
                 return False
@@ -91,7 +95,7 @@ class Retention:
             )
             if end is None:
                 return False
-            state = await self._state_at(connection, customer, end, len(rows), watermark)
+            state = await _state_at(connection, customer, rules, end, len(rows), watermark)
             if state is None:
                 return False
             gone = await baseline_store.fold_away(
@@ -100,23 +104,22 @@ class Retention:
         FOLDED_AWAY.inc(gone)
         return more
 
-    async def _state_at(
-        self, connection: AsyncConnection, customer: Customer, end: Position, count: int, watermark: datetime
-    ) -> State | None:
-        """After the event at `end`, which is among the first `count`; None when the fold stumbles."""
-        starts = await book_store.checkpoints_before(connection, {customer.id: end})
-        start = (await beginnings(connection, [customer.id], starts)).get(customer.id, EMPTY)
-        after = {customer.id: start.position}
-        pasts = await baseline_store.baselines_after(connection, after)
-        read = await event_store.stretch(connection, customer.id, start.position, count)
-        entries = [entry for entry in read.entries if entry.position <= end]
-        orders = await orders_named(connection, {customer.id: entries}, after, pasts)
-        until = min(watermark, end.occurred_at)
-        folded = folded_by(
-            customer, start, entries, self.rules, until, orders.get(customer.id, {}), pasts.get(customer.id, ())
-        )
-        # What was folded last may lie before it, with copies of earlier events behind.
-        return None if folded is None else replace(folded.state, position=end)
+
+async def _state_at(
+    connection: AsyncConnection, customer: Customer, rules: Rules, end: Position, count: int, watermark: datetime
+) -> State | None:
+    """After the event at `end`, which is among the first `count`; None when the fold stumbles."""
+    starts = await book_store.checkpoints_before(connection, {customer.id: end})
+    start = (await beginnings(connection, [customer.id], starts)).get(customer.id, EMPTY)
+    after = {customer.id: start.position}
+    pasts = await baseline_store.baselines_after(connection, after)
+    read = await event_store.stretch(connection, customer.id, start.position, count)
+    entries = [entry for entry in read.entries if entry.position <= end]
+    orders = await orders_named(connection, {customer.id: entries}, after, pasts)
+    until = min(watermark, end.occurred_at)
+    folded = folded_by(customer, start, entries, rules, until, orders.get(customer.id, {}), pasts.get(customer.id, ()))
+    # What was folded last may lie before it, with copies of earlier events behind.
+    return None if folded is None else replace(folded.state, position=end)
 
 
 async def _with_old(connection: AsyncConnection, customers: Sequence[UUID], before: datetime) -> list[UUID]:
@@ -126,9 +129,9 @@ async def _with_old(connection: AsyncConnection, customers: Sequence[UUID], befo
     return sorted(set(found))
 
 
-async def _locked(connection: AsyncConnection, customer: UUID) -> Customer | None:
-    """None when somebody else has it, or when its state is not that of its events."""
-    whole = sa.and_(_C.refold_at.is_(None), _C.broken.is_(None))
+async def _locked(connection: AsyncConnection, customer: UUID, rules: Rules) -> Customer | None:
+    """None when somebody else has it, or when its state is not that of its events by the rules in force."""
+    whole = sa.and_(_C.refold_at.is_(None), _C.broken.is_(None), rules.current)
     locked = await connection.scalar(sa.select(_C.id).where(_C.id == customer, whole).with_for_update(skip_locked=True))
     return None if locked is None else (await store.customers(connection, [customer]))[customer]
 

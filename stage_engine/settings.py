@@ -1,12 +1,10 @@
 """The stage engine's settings, from the environment."""
 
 from datetime import timedelta
-from pathlib import Path
 
 from pydantic import Field, SecretStr
 
 from services.settings import Duration, HttpSettings, KafkaSettings, PostgresSettings, Settings
-from services.shop import default_shop
 
 
 class EngineHttp(HttpSettings):
@@ -18,7 +16,6 @@ class EngineSettings(Settings):
     postgres: PostgresSettings
     http: EngineHttp = EngineHttp()
     operator_key: SecretStr = Field(min_length=16, description="opens the operators' routes")
-    shop: Path = Field(default_factory=default_shop, description="the shop directory")
     silent_after: Duration = Field(
         default=timedelta(minutes=15),
         description="an ingest silent for so long is passed over; longer than it takes to bring one back",

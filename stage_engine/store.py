@@ -38,8 +38,10 @@ class Joined(msgspec.Struct, frozen=True, kw_only=True):
 class Customer:
     """A customer's row. `waits_from` is the position of the first event that waits.
 
-    `refold_from` is where the background refolder is to begin; `arrived_from` the first of what came since it did.
-    `joined` is a join that it is to publish.
+    `revision` is the one of the shop that `state`, checkpoints and order versions were folded by (as its `folded_as`
+    has it), None before the first fold; `broken_by` is the one whose fold stumbled. `refold_from` is where the
+    background refolder is to begin; `arrived_from` the first of what came since it did. `joined` is a join that it is
+    to publish.
     """
 
     id: UUID
@@ -54,6 +56,8 @@ class Customer:
     refold_from: Position | None = None
     arrived_from: Position | None = None
     joined: Joined | None = None
+    revision: int | None = None
+    broken_by: int | None = None
 
 
 async def customers(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, Customer]:
@@ -76,6 +80,8 @@ def _customer(row: Any) -> Customer:  # noqa: ANN401  SQLAlchemy's row
         refold_from=_position(row.refold_at, row.refold_rank, row.refold_id),
         arrived_from=_position(row.arrived_at, row.arrived_rank, row.arrived_id),
         joined=None if row.joined is None else msgspec.convert(row.joined, Joined),
+        revision=row.revision,
+        broken_by=row.broken_by,
     )
 
 
@@ -101,6 +107,8 @@ async def write_customers(connection: AsyncConnection, customers: Sequence[Custo
         _C.arrived_rank,
         _C.arrived_id,
         _C.joined,
+        _C.revision,
+        _C.broken_by,
     )
     given = rows("written", columns)
     values = [
@@ -115,6 +123,8 @@ async def write_customers(connection: AsyncConnection, customers: Sequence[Custo
             *(c.refold_from or NOWHERE),
             *(c.arrived_from or NOWHERE),
             None if c.joined is None else _json.encode(c.joined).decode(),
+            c.revision,
+            c.broken_by,
         )
         for c in customers
     ]

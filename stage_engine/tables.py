@@ -81,6 +81,11 @@ customers = sa.Table(
     sa.Column("root", Uuid, nullable=False, comment="the identity that the id was made of"),
     sa.Column("sequence", sa.BigInteger, nullable=False, server_default="0", comment="of the last change; never falls"),
     sa.Column("state", sa.LargeBinary, comment="stage_engine.state.State as JSON; null before the first fold"),
+    sa.Column(
+        "revision",
+        sa.BigInteger,
+        comment="of the shop, that the state was folded by (its folded_as); null before the first fold",
+    ),
     sa.Column("next_wake", Time),
     sa.Column("waits_at", Time, comment="with waits_rank and waits_id: the first event that waits"),
     sa.Column("waits_rank", sa.SmallInteger),
@@ -94,8 +99,11 @@ customers = sa.Table(
     sa.Column("joined", JSONB, comment="a join that the refolder is to publish: its number and the other customers"),
     sa.Column("hold", sa.Text, comment="why nothing may be sent: null when it may"),
     sa.Column("broken", sa.Text, comment="what the fold stumbled over; mended by a re-fold"),
+    sa.Column("broken_by", sa.BigInteger, comment="the revision whose fold stumbled"),
     sa.Column("first_seen_at", Time, nullable=False, server_default=sa.func.now(), comment="when the row was made"),
     sa.Index("customers_to_wake", "next_wake", postgresql_where=sa.text("next_wake IS NOT NULL")),
+    sa.Index("customers_by_revision", "storefront", "revision"),
+    sa.Index("customers_broken", "broken_by", postgresql_where=sa.text("broken_by IS NOT NULL")),
     sa.Index("customers_by_root", "root"),
     sa.Index("customers_to_refold", "refold_at", postgresql_where=sa.text("refold_at IS NOT NULL")),
 )

@@ -3,12 +3,10 @@
 import json
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import typer
-from pydantic import Field
 from rich.console import Console
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,10 +14,9 @@ from services.contracts.identity import IdentityKind
 from services.errors import ConfigurationError, NotFound
 from services.postgres import check_migrated, create_engine, reading
 from services.settings import PostgresSettings, Settings
-from services.shop import default_shop, load_shop
-from stage_engine.asking import Answer, ask_why, current, led_to, namespaces
-from stage_engine.folding import Rules
-from stage_engine.model.load import load_model
+from stage_engine.asking import Answer, ask_why, current, led_to
+from stage_engine.in_force import InForce
+from stage_engine.rules import Rules
 from stage_engine.why_screen import WIDTH, screen
 from stage_engine.why_view import why_view
 
@@ -29,20 +26,19 @@ Asked = UUID | tuple[IdentityKind, str]
 
 class WhySettings(Settings):
     postgres: PostgresSettings
-    shop: Path = Field(default_factory=default_shop, description="the shop directory")
 
 
 def answering(
     asked: Asked, *, storefront: str | None, at: datetime | None, as_json: bool
 ) -> Callable[[WhySettings], Coroutine[Any, Any, None]]:
     async def main(settings: WhySettings) -> None:
-        shop = load_shop(settings.shop)
-        if storefront is not None and storefront not in shop.storefronts:
-            raise ConfigurationError(f"there is no storefront `{storefront}`; there are: {', '.join(shop.storefronts)}")
-        rules = Rules(load_model(settings.shop / "lifecycle.yaml"), shop.storefronts)
         engine = create_engine(settings.postgres, application="why")
         try:
             await check_migrated(engine)
+            rules = await InForce(engine, tells=False).look()
+            if storefront is not None and storefront not in rules.storefronts:
+                known = ", ".join(rules.storefronts)
+                raise ConfigurationError(f"there is no storefront `{storefront}`; there are: {known}")
             async with reading(engine) as connection:
                 answers = await _answers(connection, rules, asked, storefront, at)
         finally:
@@ -67,7 +63,7 @@ async def _answers(
     if isinstance(asked, UUID):
         ids = [await current(connection, asked)]
     else:
-        ids = await led_to(connection, await namespaces(connection, rules.storefronts), *asked, storefront)
+        ids = await led_to(connection, rules.namespaces, *asked, storefront)
     found = [await ask_why(connection, rules, id_, now=datetime.now(UTC), at=at) for id_ in ids]
     answers = [answer for answer in found if answer is not None]
     if not answers:

@@ -1,4 +1,4 @@
-"""The first schema: events that belong to identities, customers that are roots of identities, and their messages."""
+"""The first schema: the shop, events that belong to identities, customers that are their roots, and their messages."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ branch_labels = None
 depends_on = None
 
 EVENT_PARTITIONS = 8  # of the history, by identity: enough to vacuum and to spread, few enough to plan quickly
-SCHEMAS = ("engine", "notifier", "reporting")
+SCHEMAS = ("shop", "engine", "notifier", "reporting")
 
 VIEWS = {
     "events": """
@@ -55,8 +55,7 @@ VIEWS = {
 
 
 def upgrade() -> None:  # noqa: PLR0915  one statement a table
-    for schema in SCHEMAS:
-        op.execute(f"CREATE SCHEMA {schema}")
+    _make_schemas_and_shop()
     op.execute("CREATE SEQUENCE engine.table_numbers")
     op.create_table(
         "customers",
@@ -71,6 +70,12 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
             sa.LargeBinary(),
             nullable=True,
             comment="stage_engine.state.State as JSON; null before the first fold",
+        ),
+        sa.Column(
+            "revision",
+            sa.BigInteger(),
+            nullable=True,
+            comment="of the shop, that the state was folded by (its folded_as); null before the first fold",
         ),
         sa.Column("next_wake", sa.DateTime(timezone=True), nullable=True),
         sa.Column(
@@ -105,6 +110,7 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
         ),
         sa.Column("hold", sa.Text(), nullable=True, comment="why nothing may be sent: null when it may"),
         sa.Column("broken", sa.Text(), nullable=True, comment="what the fold stumbled over; mended by a re-fold"),
+        sa.Column("broken_by", sa.BigInteger(), nullable=True, comment="the revision whose fold stumbled"),
         sa.Column(
             "first_seen_at",
             sa.DateTime(timezone=True),
@@ -122,6 +128,15 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
         unique=False,
         schema="engine",
         postgresql_where=sa.text("refold_at IS NOT NULL"),
+    )
+    op.create_index("customers_by_revision", "customers", ["storefront", "revision"], unique=False, schema="engine")
+    op.create_index(
+        "customers_broken",
+        "customers",
+        ["broken_by"],
+        unique=False,
+        schema="engine",
+        postgresql_where=sa.text("broken_by IS NOT NULL"),
     )
     op.create_index("customers_by_root", "customers", ["root"], unique=False, schema="engine")
     op.create_index(
@@ -610,6 +625,10 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
         sa.PrimaryKeyConstraint("row", name=op.f("stream_pkey")),
         schema="notifier",
     )
+    _make_partitions_and_views()
+
+
+def _make_partitions_and_views() -> None:
     for number in range(EVENT_PARTITIONS):
         op.execute(
             f"CREATE TABLE engine.events_{number} PARTITION OF engine.events "
@@ -617,6 +636,60 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
         )
     for name, query in VIEWS.items():
         op.execute(f"CREATE VIEW reporting.{name} AS {query}")
+
+
+def _make_schemas_and_shop() -> None:
+    for schema in SCHEMAS:
+        op.execute(f"CREATE SCHEMA {schema}")
+    op.create_table(
+        "revisions",
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column(
+            "follows",
+            sa.BigInteger(),
+            nullable=True,
+            comment="what was in force when it was made: where a rollback leads",
+        ),
+        sa.Column(
+            "files",
+            postgresql.JSONB(),
+            nullable=False,
+            comment="path: text, or {base64: …}; services.revisions.files",
+        ),
+        sa.Column("digest", sa.Text(), nullable=False, comment="of the files"),
+        sa.Column(
+            "fold_version",
+            sa.Integer(),
+            nullable=False,
+            comment="stage_engine.fold.FOLD_VERSION of who made it",
+        ),
+        sa.Column(
+            "folding",
+            postgresql.JSONB(),
+            nullable=False,
+            comment="storefront: digest of all that a fold of its customers reads",
+        ),
+        sa.Column(
+            "folded_as",
+            postgresql.JSONB(),
+            nullable=False,
+            comment="storefront: the first revision with this digest",
+        ),
+        sa.PrimaryKeyConstraint("number"),
+        schema="shop",
+    )
+    op.create_table(
+        "active",
+        sa.Column("row", sa.SmallInteger(), autoincrement=False, server_default="1", nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False, comment="when it was activated"),
+        sa.CheckConstraint("row = 1", name="one_active"),
+        sa.ForeignKeyConstraint(["number"], ["shop.revisions.number"]),
+        sa.PrimaryKeyConstraint("row"),
+        schema="shop",
+    )
 
 
 def downgrade() -> None:

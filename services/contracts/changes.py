@@ -160,7 +160,8 @@ class CustomerTable(msgspec.Struct, frozen=True, kw_only=True):
     """A join or a split, on the stream of every customer it touches: replace all you hold of this one by `table`.
 
     `number` orders joins and splits over the whole engine; `others` are the further customers that it touched. A
-    customer that is now part of another shows an empty table and says of which in `part_of`.
+    customer that is now part of another shows an empty table and says of which in `part_of`. Of the moves in the table
+    those in `replays` are new and start nothing, as in `StageChanged.replay`.
     """
 
     storefront: str
@@ -171,6 +172,7 @@ class CustomerTable(msgspec.Struct, frozen=True, kw_only=True):
     part_of: UUID | None
     profile: Profile
     table: list[InstanceRow]
+    replays: list[UUID] = msgspec.field(default_factory=list)
     shortened: bool = False
 
 

@@ -86,6 +86,15 @@ class Surroundings:
             "migrate", "services", "migrate", layer=Layer.SERVICE, env=self.environment(Need.KAFKA, Need.POSTGRES)
         )
 
+    def first_revision(self) -> Program:
+        """Puts the shop's directory in force where none is yet: what is in force changes on purpose only."""
+        return self._stagepost(
+            "apply",
+            *("services", "apply", str(self.shop), "--first", "--note", "the first"),
+            layer=Layer.SERVICE,
+            env=self.environment(Need.POSTGRES),
+        )
+
     def environment(self, *needs: Need) -> dict[str, str]:
         """Secrets by the files that hold them."""
         env: dict[str, str] = {}

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import SecretStr
+
 from services.devstack.catalogue import PARTS, PORTS_OF, SERVICES, USUAL_PORTS, Surroundings
 from services.devstack.endpoints import HTTP, ORDER
 from services.devstack.home import Home, cache_folder, read_json, write_json, write_private
@@ -22,6 +24,10 @@ from services.devstack.program import Program
 from services.devstack.progress import Reporter
 from services.devstack.running import read_run, stop_children
 from services.devstack.supervisor import Supervisor
+from services.postgres import create_engine, reading
+from services.revisions import store as revisions
+from services.revisions.files import own, packed
+from services.settings import PostgresSettings
 from services.shop import load_shop
 
 T = TypeVar("T")
@@ -114,12 +120,31 @@ class Stack:
         if {"postgres", "kafka"} <= parts:
             with self._report.step("Bringing tables and topics up to date", "Tables and topics are up to date"):
                 await self._supervisor.complete(places.migration())
+                await self._supervisor.complete(places.first_revision())
+            await self._tell_whether_another_shop_is_in_force(places)
         async with asyncio.TaskGroup() as group:
             for service in SERVICES:
                 if service.name in parts:
                     group.create_task(self._start_one(service.name, places.program(service)))
         self._supervisor.all_ready()
         return endpoints
+
+    async def _tell_whether_another_shop_is_in_force(self, places: Surroundings) -> None:
+        engine = create_engine(
+            PostgresSettings(dsn=SecretStr(places.dsn_file.read_text(encoding="utf-8").strip())), application="up"
+        )
+        try:
+            async with reading(engine) as connection:
+                active = await revisions.active(connection)
+                held = await revisions.revision(connection, active.number) if active else None
+        finally:
+            await engine.dispose()
+        directory = self._options.shop
+        if held is not None and own(held.files) != packed(directory):
+            self._report.say(
+                f"  revision {held.number} of the shop is in force, and {directory} differs from it:\n"
+                f"  `stagepost plan {directory}` shows what would change, `stagepost apply {directory}` makes it so"
+            )
 
     async def _start_postgres(self, postgres: Postgres) -> None:
         with self._report.step("Starting Postgres", f"Postgres runs on port {postgres.port}"):

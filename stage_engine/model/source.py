@@ -1,5 +1,6 @@
 """The file that a model is read from, with what it extends, and the faults that were found in it."""
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
@@ -9,6 +10,7 @@ from typing import Any
 from services.conditions import Condition, ConditionError, Names, compile_condition
 from services.contracts.events import Name
 from services.durations import parse_duration, spoken
+from services.revisions.files import FROZEN
 from services.shapes import Slip, Steps
 from services.shop import YamlFile
 from stage_engine.model.limits import LONGEST_EVENT, LONGEST_SPAN, MOST_NAMES
@@ -25,11 +27,26 @@ def presets() -> list[str]:
     return sorted(found.stem for found in PRESETS.glob("*.yaml"))
 
 
-def _preset(name: str) -> dict[str, Any]:
-    """With what it extends itself: the parts that presets share."""
-    found = YamlFile(PRESETS / f"{name}.yaml").mapping()
-    if "extends" in found:
-        lay_under(found, _preset(str(found["extends"])))
+def preset_file(directory: Path, name: str) -> Path | None:
+    """Where a preset or a part of presets stands, for the shop in a directory; None if there is none of the name.
+
+    Where the directory is a revision's, as it was when that was made: another version of ours may have another.
+    """
+    if not re.fullmatch(r"[a-z0-9-]+(/[a-z0-9-]+)?", name):
+        return None
+    frozen = directory / FROZEN / f"{name}.yaml"
+    if frozen.exists():
+        return frozen
+    return PRESETS / f"{name}.yaml" if name in (*presets(), *PARTS) else None
+
+
+def extended(file: YamlFile) -> dict[str, Path]:
+    """All that a lifecycle extends, by name: a preset, and the parts that it extends itself."""
+    found: dict[str, Path] = {}
+    directory, extending = file.path.parent, file
+    while (name := str(extending.mapping().get("extends"))) not in found and (path := preset_file(directory, name)):
+        found[name] = path
+        extending = YamlFile(path)
     return found
 
 
@@ -47,11 +64,16 @@ class Source:
         own = self.file.mapping()
         if "extends" in own:
             name = str(own["extends"])
-            if name not in (*presets(), *PARTS):
+            if preset_file(self.file.path.parent, name) is None:
                 self.fault(["extends"], f"there is no preset `{name}`; {meant(name, presets())}")
                 self._torn = frozenset({("tracks",)})  # what would be laid under it is not known
                 return ModelWritten()
-            lay_under(own, _preset(name))
+            base: dict[str, Any] = {}
+            for path in reversed(extended(self.file).values()):  # what presets share lies lowest
+                over = YamlFile(path).mapping()
+                lay_under(over, base)
+                base = over
+            lay_under(own, base)
         fitted = self.file.fitting([], ModelWritten)
         self.faults += fitted.slips
         self._torn = fitted.torn

@@ -28,7 +28,7 @@ async def main(count: int) -> None:
     engine = create_engine(PostgresSettings(dsn=os.environ["STAGEPOST_POSTGRES__DSN"]), application="bench")
     await upgrade(engine)
     ground = await Ground.of(engine)
-    refolder = Refolder(engine, ground.rules)
+    refolder = ground.refolder
 
     async def seconds_for(*users: str) -> float:
         """One batch of a thousand events of others, while whatever else goes on."""

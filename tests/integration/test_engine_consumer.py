@@ -109,7 +109,7 @@ class Reading:
         feed = Feed(
             self.kafka, group=f"g-{uuid4().hex}", topics=[self.topic, DEAD_LETTERS], load=offsets.load, max_records=50
         )
-        return Consumer(used, feed, offsets, self.world.rules, self.world.namespaces)
+        return Consumer(self.world.folding(used), feed, offsets)
 
     async def stored(self, partition: int = 0) -> int:
         offsets = await Offsets(self.world.engine, tables.offsets).load([TopicPartition(self.topic, partition)])

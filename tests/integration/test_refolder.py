@@ -11,7 +11,6 @@ from engine_world import scratch_database
 from stage_engine import event_store, store, tables
 from stage_engine.fold import Folded, fold
 from stage_engine.outcomes import REFOLDING
-from stage_engine.refolder import Refolder
 from stage_engine.store import Customer
 
 
@@ -52,7 +51,7 @@ async def is_as_the_pure_fold(ground: Ground, user: str) -> None:
 
 
 async def test_a_bots_shuffled_history_ends_as_the_pure_fold_has_it(ground: Ground) -> None:
-    refolder = Refolder(ground.engine, ground.rules)
+    refolder = ground.refolder
     arrivals = [ground.arrival(event) for event in bots_events("bot", 4_000, seed=1)]
     held = False
     for start in range(0, len(arrivals), 500):
@@ -87,6 +86,6 @@ async def test_others_are_folded_while_a_bot_waits_for_the_background(ground: Gr
     more = [happened("bot", "Product Viewed", bots[0].occurred_at), happened("ann", "Product Viewed", now)]
     await ground.take([ground.arrival(event) for event in more])
     assert (await ground.customer("ann")).state.events == 1
-    while await Refolder(ground.engine, ground.rules).step():
+    while await ground.refolder.step():
         pass
     await is_as_the_pure_fold(ground, "bot")

@@ -27,7 +27,6 @@ from stage_engine.api import create_app
 from stage_engine.fold import fold
 from stage_engine.identity import identity_id
 from stage_engine.mending import ask_to_refold
-from stage_engine.refolder import Refolder
 from stage_engine.retention import AT_ONCE, Retention
 from stage_engine.snapshots import standings
 from stage_engine.store import Customer
@@ -49,7 +48,7 @@ def at(after: float) -> datetime:
 
 async def retain(world: World, now: float) -> None:
     """One whole round, as if it were so many seconds after START."""
-    retention = Retention(world.engine, world.rules, KEPT)
+    retention = Retention(world.folding(), KEPT)
     while await retention.step(at(now)):
         pass
 
@@ -198,7 +197,7 @@ async def test_what_is_asked_of_a_time_before_is_gone_and_later_is_answered(data
     world = await World.opened(database, SEVEN)
     await a_regular(world)
     await retain(world, 14 * DAY)
-    app = create_app(database, world.rules, world.namespaces, SecretStr("o" * 16), Readiness(set()))
+    app = create_app(database, lambda: world.rules, SecretStr("o" * 16), Readiness(set()))
     async with httpx.AsyncClient(
         transport=ASGITransport(app), base_url="http://engine", headers={"Authorization": f"Bearer {'o' * 16}"}
     ) as http:
@@ -412,7 +411,7 @@ async def test_a_bots_ten_thousand_events_are_folded_away_without_a_long_lock(po
         events = sorted(bots_events("bot", 10_000, seed=7), key=lambda event: event.occurred_at)
         for start in range(0, len(events), 500):
             await ground.take([ground.arrival(event) for event in events[start : start + 500]])
-        while await Refolder(engine, ground.rules).step():
+        while await ground.refolder.step():
             pass
         bot = await ground.customer("bot")
         async with engine.connect() as connection:
@@ -421,7 +420,7 @@ async def test_a_bots_ten_thousand_events_are_folded_away_without_a_long_lock(po
         assert until is not None
         async with transaction(engine) as connection:
             await store.raise_watermark(connection, until + timedelta(minutes=10))
-        retention = Retention(engine, ground.rules, timedelta(days=1))
+        retention = Retention(ground.refolder.in_force, timedelta(days=1))
         took = []
         more = True
         while more:
@@ -436,7 +435,7 @@ async def test_a_bots_ten_thousand_events_are_folded_away_without_a_long_lock(po
         async with transaction(engine) as connection:
             assert await event_store.histories(connection, {bot.id: None}) == {}
             await ask_to_refold(connection, customer=bot.id)
-        while await Refolder(engine, ground.rules).step():
+        while await ground.refolder.step():
             pass
         again = await ground.customer("bot")
         whole = fold(history, ground.rules.model, until, storefront=ground.rules.storefronts[STOREFRONT])

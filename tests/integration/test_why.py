@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from visiting import FERN, Visit
@@ -14,8 +13,8 @@ from visiting import FERN, Visit
 Eventually = Callable[..., Awaitable[None]]
 
 
-def stagepost_why(stack: dict[str, str], shop: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "STAGEPOST_POSTGRES__DSN": stack["postgres"], "STAGEPOST_SHOP": str(shop)}
+def stagepost_why(stack: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "STAGEPOST_POSTGRES__DSN": stack["postgres"]}
     command = [sys.executable, "-m", "services", "why", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
@@ -36,7 +35,7 @@ def instance(answer: dict[str, Any], track: str) -> dict[str, Any]:
     return found
 
 
-async def test_a_journey_is_explained_now_and_as_of_then(visit: Visit, eventually: Eventually, shop: Path) -> None:
+async def test_a_journey_is_explained_now_and_as_of_then(visit: Visit, eventually: Eventually) -> None:
     start = datetime.now(UTC).replace(microsecond=0) - timedelta(days=2)
     device = f"device-{visit.run}"
 
@@ -82,7 +81,7 @@ async def test_a_journey_is_explained_now_and_as_of_then(visit: Visit, eventuall
     assert cart_then["came"]["cause"]["event_id"] == f"add-{visit.run}", "what armed the time is its cause"
     assert then["next"] is None, "time alone moves neither"
 
-    said = stagepost_why(visit.stack, shop, "--user-id", visit.user)
+    said = stagepost_why(visit.stack, "--user-id", visit.user)
     assert said.returncode == 0, said.stderr
     lines = [line.rstrip() for line in said.stdout.splitlines()]
     assert lines[0].split() == [visit.user, "and", visit.email, "·", "test-shop", customer["id"]]
@@ -90,7 +89,7 @@ async def test_a_journey_is_explained_now_and_as_of_then(visit: Visit, eventuall
     assert "      1st `enter` of `purchase`: on Order Completed, when facts.orders == 1 (orders was 1)" in lines
     assert max(map(len, lines)) <= 100
 
-    as_json = stagepost_why(visit.stack, shop, before["id"], "--at", at(15), "--json")
+    as_json = stagepost_why(visit.stack, before["id"], "--at", at(15), "--json")
     (told,) = json.loads(as_json.stdout)["customers"]
     assert told == then, "over Postgres as over HTTP"
 
@@ -112,13 +111,13 @@ async def test_a_cart_that_waits_says_until_when(visit: Visit, eventually: Event
     assert abandoned["text"] == ("in 2 s unless something done with this cart, an Order Completed or an Order Reported")
 
 
-def test_whom_nobody_knows_and_what_nobody_can_mean_is_said_in_a_sentence(stack: dict[str, str], shop: Path) -> None:
-    nobody = stagepost_why(stack, shop, "--email", "nobody@example.com")
+def test_whom_nobody_knows_and_what_nobody_can_mean_is_said_in_a_sentence(stack: dict[str, str]) -> None:
+    nobody = stagepost_why(stack, "--email", "nobody@example.com")
     assert (nobody.returncode, nobody.stderr) == (2, "stagepost why: nobody is known by email nobody@example.com\n")
-    elsewhere = stagepost_why(stack, shop, "--user-id", "u1", "--storefront", "main")
+    elsewhere = stagepost_why(stack, "--user-id", "u1", "--storefront", "main")
     assert (elsewhere.returncode, elsewhere.stdout) == (2, "")
     assert "there is no storefront `main`; there are: test-shop" in elsewhere.stderr
-    two = stagepost_why(stack, shop, "--user-id", "u1", "--email", "ann@example.com")
+    two = stagepost_why(stack, "--user-id", "u1", "--email", "ann@example.com")
     assert (two.returncode, "name one customer" in two.stderr) == (2, True)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+from engine_world import Fixed
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.contracts.events import Event, SaidBy
@@ -15,10 +16,11 @@ from services.shop import default_shop, load_shop
 from stage_engine import store
 from stage_engine.apply import take_in
 from stage_engine.arrivals import Arrival, Place, arrival
-from stage_engine.folding import Rules
 from stage_engine.identity import customer_id
+from stage_engine.in_force import ensure_namespaces
 from stage_engine.model.load import load_model
-from stage_engine.service import ensure_namespaces
+from stage_engine.refolder import Refolder
+from stage_engine.rules import Rules
 from stage_engine.store import Customer
 
 STOREFRONT = "main-shop"
@@ -44,6 +46,10 @@ class Ground:
     async def take(self, arrivals: Sequence[Arrival]) -> None:
         async with transaction(self.engine) as connection:
             await take_in(connection, arrivals, self.rules, self.namespaces)
+
+    @property
+    def refolder(self) -> Refolder:
+        return Refolder(self.engine, Fixed(self.engine, self.rules))
 
     async def customer(self, user: str) -> Customer:
         id_ = customer_id(self.namespaces[STOREFRONT], Identity(IdentityKind.USER_ID, user))

@@ -17,7 +17,7 @@ import msgspec
 import sqlalchemy as sa
 from aiokafka import TopicPartition
 from msgspec.structs import replace
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from migrations.migrate import upgrade
 from services.contracts.changes import STRUCT_OF, ChangeType, CustomerChange, Transition
@@ -32,11 +32,13 @@ from stage_engine import store, tables
 from stage_engine.apply import take_in
 from stage_engine.arrivals import Arrival, Place, arrival
 from stage_engine.consumer import Consumer
-from stage_engine.folding import Rules
+from stage_engine.forward import Behind, Forward
+from stage_engine.in_force import Folding
 from stage_engine.model.model import Model
 from stage_engine.orders import Order
 from stage_engine.pointers import Grew
 from stage_engine.refolder import Refolder
+from stage_engine.rules import Rules
 from stage_engine.store import Customer
 from stage_engine.wakes import Wakes
 
@@ -60,6 +62,19 @@ async def scratch_database(dsn: str, name: str = "") -> AsyncIterator[AsyncEngin
     await upgrade(engine)
     yield engine
     await engine.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """Folds by these rules, whatever is in force: so worlds with rules of their own share a database."""
+
+    engine: AsyncEngine
+    rules: Rules
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[tuple[AsyncConnection, Rules]]:
+        async with transaction(self.engine) as connection:
+            yield connection, self.rules
 
 
 class Read(NamedTuple):
@@ -98,11 +113,15 @@ class World:
         )
         async with transaction(engine) as connection:
             await connection.execute(sa.delete(tables.watermark))
-        return cls(engine, Rules(model, {name: storefront}), name, uuid4())
+        namespace = uuid4()
+        return cls(engine, Rules(model, {name: storefront}, {name: namespace}), name, namespace)
 
     @property
     def namespaces(self) -> Mapping[str, UUID]:
-        return {self.storefront: self.namespace}
+        return self.rules.namespaces
+
+    def folding(self, engine: AsyncEngine | None = None) -> Fixed:
+        return Fixed(engine or self.engine, self.rules)
 
     def event(
         self,
@@ -147,15 +166,15 @@ class World:
                     await take_in(connection, arrivals, self.rules, self.namespaces, also_lock=also_lock)
             except Grew as grew:
                 also_lock |= grew.rows
+            except Behind as behind:
+                await Forward(self.folding()).these(behind.customers)
             else:
                 return
 
     def consumer(self) -> Consumer:
         """An engine of its own that is handed what it reads (`stretch`): it has no Kafka."""
         no_feed: Any = None
-        return Consumer(
-            self.engine, no_feed, Offsets(self.engine, tables.offsets), self.rules, {self.storefront: self.namespace}
-        )
+        return Consumer(self.folding(), no_feed, Offsets(self.engine, tables.offsets))
 
     def stretch(self, partition: int, start: int, arrivals: Sequence[Arrival]) -> Stretch:
         """As read of a topic that is the storefront's own."""
@@ -166,13 +185,14 @@ class World:
         )
         return Stretch(place, start, start + len(records), records)
 
-    async def know(self, until: datetime | float) -> None:
+    async def know(self, until: datetime | float, *, folding: Folding | None = None) -> None:
         """Raises the watermark, wakes everyone for whom a time has come, and lets the refolder finish."""
         self.known_until = until if isinstance(until, datetime) else START + timedelta(seconds=until)
         async with transaction(self.engine) as connection:
             await store.raise_watermark(connection, self.known_until)
-        wakes = Wakes(self.engine, self.rules)
-        refolder = Refolder(self.engine, self.rules)
+        folding = folding or self.folding()
+        wakes = Wakes(folding)
+        refolder = Refolder(self.engine, folding)
         while await refolder.step() or await wakes.step():
             pass
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
+from engine_world import Fixed
 from faults_evidence import Evidence, Mail, Published, Tables
 from faults_reference import Logged, sorted_out
 from faults_traffic import FERN, POISON, Shoppers
@@ -28,11 +29,11 @@ from services.postgres import transaction
 from services.shop import YamlFile, load_shop
 from stage_engine import snapshots, store, tables
 from stage_engine.apply import take_in
-from stage_engine.folding import Rules
+from stage_engine.in_force import ensure_namespaces
 from stage_engine.model.load import load_model
 from stage_engine.outbox import PUBLISHED_AS, record_of
 from stage_engine.pointers import Grew
-from stage_engine.service import ensure_namespaces
+from stage_engine.rules import Rules
 from stage_engine.wakes import Wakes
 
 RULES = Rules(load_model(SHOP / "lifecycle.yaml"), load_shop(SHOP).storefronts)
@@ -58,7 +59,7 @@ async def recorded(engine: AsyncEngine, *, seed: int, events: int) -> Evidence:
                 break
     async with transaction(engine) as connection:
         await store.raise_watermark(connection, datetime.now(UTC) + timedelta(minutes=1))
-    while await Wakes(engine, RULES).step():
+    while await Wakes(Fixed(engine, RULES)).step():
         pass
     published = await _publish(engine)
     mails = await _mail(engine, published)

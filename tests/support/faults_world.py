@@ -157,7 +157,6 @@ class World:
                 "STAGEPOST_POSTGRES__DSN": dsn,
                 "STAGEPOST_POSTGRES__TRANSACTION_TIMEOUT": f"{TRANSACTION_TIMEOUT}s",
                 "STAGEPOST_OPERATOR_KEY": self.endpoints["operator_key"],
-                "STAGEPOST_SHOP": str(SHOP),
                 "STAGEPOST_HTTP__PORT": "0",
                 "STAGEPOST_LOG__FORMAT": "json",
             },

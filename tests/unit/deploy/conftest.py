@@ -15,6 +15,7 @@ from ingest.settings import IngestSettings
 from migrations.migrate import MigrateSettings
 from notifier.settings import NotifierSettings
 from services.settings import PREFIX, Settings
+from stage_engine.revision_desk import RevisionSettings
 from stage_engine.settings import EngineSettings
 
 ROOT = Path(__file__).parents[3]
@@ -53,6 +54,7 @@ PROCESSES = {
         Process("notifier", NotifierSettings),
         Process("console", ConsoleSettings),
         Process("migrate", MigrateSettings),
+        Process("apply", RevisionSettings),
     )
 }
 

@@ -14,9 +14,10 @@ from ruamel.yaml import YAML
 import console.app
 import ingest.measures
 import notifier.metrics
+import services.revisions.metrics
 import stage_engine.metrics
 
-MODULES = (console.app, ingest.measures, notifier.metrics, stage_engine.metrics)
+MODULES = (console.app, ingest.measures, notifier.metrics, services.revisions.metrics, stage_engine.metrics)
 FROM_PROMETHEUS = {"job", "instance", "le", "alertname", "alertstate"}
 
 
@@ -95,7 +96,7 @@ def test_every_metric_is_in_the_handbook(operations: str) -> None:
 def test_prometheus_asks_every_service_at_its_port(deploy: Path, processes: dict[str, Any]) -> None:
     config = read_yaml(deploy / "prometheus" / "prometheus.yaml")
     asked = {job["job_name"]: job["static_configs"][0]["targets"] for job in config["scrape_configs"]}
-    assert asked == {name: [f"{name}:{processes[name].port}"] for name in processes if name != "migrate"}
+    assert asked == {name: [f"{name}:{processes[name].port}"] for name in processes if name not in ("migrate", "apply")}
     assert config["rule_files"] == ["rules.yaml"]
 
 

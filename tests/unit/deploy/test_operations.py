@@ -44,7 +44,7 @@ def _duration(field: FieldInfo, default: timedelta) -> str:
     return spoken(default) if takes_spoken else iso
 
 
-@pytest.mark.parametrize("command", ["ingest", "stage-engine", "notifier", "console", "migrate"])
+@pytest.mark.parametrize("command", ["ingest", "stage-engine", "notifier", "console", "migrate", "apply"])
 def test_every_setting_is_in_the_handbook_with_its_default_and_reason(
     command: str, operations: str, processes: dict[str, Any]
 ) -> None:

@@ -1,0 +1,52 @@
+"""`stagepost apply`, `stagepost rollback`, `stagepost revisions`: which revision of the shop is in force."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.commands import run_main
+
+Directory = Annotated[Path | None, typer.Argument(help="The shop directory; without it STAGEPOST_SHOP, or `shop`.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(apply)
+    app.command()(rollback)
+    app.command()(revisions)
+
+
+def apply(
+    directory: Directory = None,
+    note: Annotated[str, typer.Option(help="What changed and why, for `stagepost revisions`.")] = "",
+    expect: Annotated[
+        int | None, typer.Option(min=0, help="Only if this revision is still in force, as `stagepost plan` said.")
+    ] = None,
+    first: Annotated[bool, typer.Option("--first", help="Only if none is in force yet, as for a new stack.")] = False,  # noqa: FBT002  how typer spells a flag
+) -> None:
+    """Put a shop directory in force, and bring every customer to it. Killed midway, it is simply run again."""
+    from stage_engine import revision_desk
+
+    run_main(
+        revision_desk.RevisionSettings,
+        revision_desk.applying(directory, note=note, expect=expect, first_only=first),
+        service="apply",
+    )
+
+
+def rollback(
+    number: Annotated[int | None, typer.Argument(min=1, help="The revision; without it the one before.")] = None,
+) -> None:
+    """Put a former revision in force again, and bring every customer to it."""
+    from stage_engine import revision_desk
+
+    run_main(revision_desk.RevisionSettings, revision_desk.rolling_back(number), service="rollback")
+
+
+def revisions(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,  # noqa: FBT002
+) -> None:
+    """List what was ever applied, what is in force, and how many customers are still to be brought to it."""
+    from stage_engine import revision_desk
+
+    run_main(revision_desk.RevisionSettings, revision_desk.listing(as_json=as_json), service="revisions")
