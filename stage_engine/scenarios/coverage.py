@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from services.contracts.changes import Transition
-from services.durations import spoken
 from stage_engine.model.model import EventRule, Model, TimedRule, Track
+from stage_engine.why_words import rule_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,11 @@ def covered(model: Model, moves: Iterable[Transition]) -> Coverage:
     return Coverage(
         rules=len(rules),
         stages=len(stages),
-        never_fired=tuple(_rule(track, rule) for track, rule in rules if not _fired(track, rule, fired)),
+        never_fired=tuple(
+            f"{track.name}: {rule.target} {rule_text(rule)} ({rule.id})"
+            for track, rule in rules
+            if not _fired(track, rule, fired)
+        ),
         never_reached=tuple(f"{track}: {stage}" for track, stage in stages if (track, stage) not in reached),
     )
 
@@ -41,15 +45,3 @@ def _fired(track: Track, rule: EventRule | TimedRule, fired: Collection[str]) ->
     return rule.id in fired or (
         rule.id == f"{track.name}.{track.start}.on" and f"{track.name}.{track.start}.start" in fired
     )
-
-
-def _rule(track: Track, rule: EventRule | TimedRule) -> str:
-    if isinstance(rule, EventRule):
-        by = " or ".join(sorted(rule.on))
-    elif rule.idle:
-        by = f"{spoken(rule.after)} without activity"
-    else:
-        by = f"{spoken(rule.after)} since {rule.since or 'the stage before began'}"
-    when = f", when {rule.when.text}" if rule.when else ""
-    left = sorted(rule.sources or (), key=track.stages.index)
-    return f"{track.name}: {' or '.join(left) or 'any stage'} → {rule.target} by {by}{when} ({rule.id})"

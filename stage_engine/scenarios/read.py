@@ -147,6 +147,7 @@ class _Story:
     def _known_event(self, at: At, given: Any) -> None:  # noqa: ANN401  as above
         """A name that neither we nor the model know may be the shop's own; one that nearly is one of them is a slip."""
         own = {name for track in self.model.tracks for name in _events_of(track)} | self.model.facts_on.keys()
+        own |= {name for clock in self.model.clocks.values() for name in clock.hears}
         known = NAMES | own
         if given.event not in known:
             meant = SPELLINGS.get(folded(given.event)) or next(
@@ -187,3 +188,4 @@ def _flat(given: Struct) -> dict[str, Any]:
 def _events_of(track: Track) -> Iterator[str]:
     yield from track.event_rules
     yield from track.begins_on or ()
+    yield from track.remembered

@@ -88,7 +88,7 @@ def test_what_holds_is_told_at_length_where_asked(shop: Path) -> None:
 def test_what_no_scenario_walks_is_named(shop: Path) -> None:
     found = run(shop, "--coverage")
     assert found.exit_code == 0
-    assert "never fired    order: placed → shipped by Order Shipped (order.shipped[0])" in found.output
+    assert "never fired    order: shipped on Order Shipped, from placed (order.shipped[0])" in found.output
     assert "never reached  lifecycle: churned" in found.output
     assert "lifecycle.interest[0]" not in found.output
     assert "cart.active.on" not in found.output.split("never reached")[1]
