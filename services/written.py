@@ -23,11 +23,13 @@ Condition = Annotated[
         extra_json_schema={"minLength": 1},
     ),
 ]
+USUAL: Final = ("Product Viewed", "Product Added", "Order Completed", "Survey Answered")
+"""First in a list of names."""
 EventName = Annotated[
     str,
     Meta(
         description="The name of an event: one of docs/events.md, or one of your own.",
-        examples=sorted(NAMES),
+        examples=[*USUAL, *sorted(NAMES - {*USUAL})],
         extra_json_schema={"minLength": 1},
     ),
 ]

@@ -65,7 +65,7 @@ class Clocks:
             return None
         ahead = self.source.duration([*place, "ahead"], rule.ahead)
         if rule.of is None:
-            self.source.fault(place, "ahead of what? Say `of:` a date, as in `of: traits.renewal_on`")
+            self.source.fault(place, "it is not said ahead of what; write `of:` a date, as in `of: traits.renewal_on`")
             return None
         since = self._since([*place, "of"], rule.of, per)
         if ahead is None or since is None:
@@ -73,7 +73,7 @@ class Clocks:
         name, date, _ = since
         if not date:
             self.source.fault(
-                [*place, "of"], f"only a date can be ahead: a trait, or a fact of kind {' or '.join(_DATES)}"
+                [*place, "of"], f"only a date can be ahead; name a trait, or a fact of kind {' or '.join(_DATES)}"
             )
             return None
         return Clock(-ahead, name, date=True)

@@ -177,7 +177,9 @@ class Model:
 
         Any event may bring a trait; most come by this one.
         """
-        fact = self.clocks.get(rule.since or "") or self.facts.get(rule.since or "")
+        if rule.since is not None and rule.since.startswith(ON):
+            return frozenset(rule.counts_from.split(" or ")), None
+        fact = self.facts.get(rule.since or "")
         return (frozenset({Name.CUSTOMER_IDENTIFIED}), None) if fact is None else (fact.on, fact.where)
 
     def track(self, name: str) -> Track:

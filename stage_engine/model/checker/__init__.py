@@ -24,6 +24,6 @@ def doubts(model: Model) -> Iterator[Doubt]:
     yield from fact_condition_doubts(model)
     for track in model.tracks:
         ways = Ways(track)
-        of_rules = [*contest_doubts(ways), *clock_doubts(ways), *condition_doubts(model, ways)]
+        of_rules = [*contest_doubts(ways), *clock_doubts(model, ways), *condition_doubts(model, ways)]
         yield from of_rules
         yield from reach_doubts(ways, {doubt.where for doubt in of_rules})

@@ -34,7 +34,8 @@ def _of_text(model: Model, text: str, where: Where) -> Iterator[Doubt]:
     counts = {("facts", fact.name) for fact in model.facts.values() if _counts_up(fact)}
     stages: dict[tuple[str, ...], tuple[str, ...]] = {("stages", track.name): track.stages for track in model.tracks}
     if (why := why_never(text, counts)) is not None:
-        yield Doubt(where=where, message=f"this can never hold: {why}", fix="take one of them out, or write `||`")
+        fix = "take one of them out, or write `||`" if "both" in why else "take it out"
+        yield Doubt(where=where, message=f"this can never hold: {why}", fix=fix)
     for claim in always(text, counts):
         fix = "take it out, or write `> 0`"
         yield Doubt(where=where, message=f"`{claim}` always holds: a count is never below 0", fix=fix)

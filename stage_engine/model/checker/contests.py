@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 
 from stage_engine.model.checker.doubt import Doubt, place_of
-from stage_engine.model.checker.ways import Ways
+from stage_engine.model.checker.ways import Ways, number_of
 from stage_engine.model.model import EventRule
 
 
 def contest_doubts(ways: Ways) -> Iterator[Doubt]:
     for rule in ways.rules:
-        if isinstance(rule, EventRule) and not rule.id.endswith(".on"):  # a start's `on` begins, whoever wins later
+        if (
+            isinstance(rule, EventRule) and number_of(ways.track, rule) >= 0
+        ):  # a start's `on` begins, whoever wins later
             yield from _loses(ways, rule)
     yield from _to_and_fro(ways)
 
@@ -47,11 +49,11 @@ def _to_and_fro(ways: Ways) -> Iterator[Doubt]:
 
 
 def _taken(rules: tuple[EventRule, ...], stage: str, text: str | None) -> EventRule | None:
-    """The rule that an event takes here if, of all conditions, those that say `text` hold."""
+    """The rule that an event takes here if, of all conditions, those that say `text` hold; none that cools down."""
     for rule in reversed(rules):
         holds = rule.when is None or rule.when.text == text
         if holds and (rule.sources is None or stage in rule.sources):
-            return rule
+            return rule if rule.cooldown is None else None
     return None
 
 
@@ -74,5 +76,5 @@ def _round_doubt(ways: Ways, name: str, stages: list[str], taken: dict[str, Even
     return Doubt(
         where=place_of(ways.track, back),
         message=f"every further `{name}` moves on and back again: {' → '.join(f'`{s}`' for s in [*turned, first])}",
-        fix="say in `when` or `from` which way it leads",
+        fix="say in `when` or `from` which way it leads, or give one a `cooldown`",
     )

@@ -6,8 +6,8 @@ from typing import Final
 
 from services.contracts.vocabulary import NAMES, SPELLINGS, folded
 from stage_engine.model.checker.doubt import Doubt, Where, place_of
-from stage_engine.model.checker.ways import Ways
-from stage_engine.model.model import EventRule, Model, Per
+from stage_engine.model.checker.ways import Ways, number_of
+from stage_engine.model.model import ON, EventRule, Model, Per, TimedRule
 
 CLOSE: Final = 0.85
 """How alike two names must be (difflib's ratio) for one to be a slip of the other: a letter or two."""
@@ -23,17 +23,28 @@ def name_doubts(model: Model) -> Iterator[Doubt]:
             yield from _unknown(name, (*where, "less"))
     for track in model.tracks:
         ways = Ways(track)
-        said: dict[Where, frozenset[str]] = {
-            ("tracks", track.name, "stages", track.start, "on"): track.begins_on or frozenset()
-        }
-        for rule in ways.rules:
-            if isinstance(rule, EventRule) and not rule.becoming:
-                where = place_of(track, rule)
-                said[where if where[-1] == "on" else (*where, "on")] = rule.on
-        for where, on in said.items():
-            for name in sorted(on):
-                yield from _unknown(name, where)
-            yield from _unseen(ways, sorted(name for name in on if not ways.sees(name)), where)
+        heard = dict(_heard(ways))
+        for at, names in (*heard.items(), *_counted_from(model, ways)):
+            for name in sorted(names):
+                yield from _unknown(name, at)
+        for at, names in heard.items():
+            yield from _unseen(ways, sorted(name for name in names if not ways.sees(name)), at)
+
+
+def _heard(ways: Ways) -> Iterator[tuple[Where, frozenset[str]]]:
+    """What begins the track and what its rules go by, where it is said."""
+    track = ways.track
+    yield ("tracks", track.name, "stages", track.start, "on"), track.begins_on or frozenset()
+    for rule in ways.rules:
+        if isinstance(rule, EventRule) and number_of(track, rule) >= 0:
+            yield (*place_of(track, rule), "on"), rule.on
+
+
+def _counted_from(model: Model, ways: Ways) -> Iterator[tuple[Where, frozenset[str]]]:
+    """Events since which a timed rule counts."""
+    for rule in ways.rules:
+        if isinstance(rule, TimedRule) and (rule.since or "").startswith(ON):
+            yield (*place_of(ways.track, rule), "since"), model.armed_by(rule)[0]
 
 
 def _unknown(name: str, where: Where) -> Iterator[Doubt]:

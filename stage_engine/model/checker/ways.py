@@ -17,6 +17,11 @@ def number_of(track: Track, rule: Rule) -> int:
     return int(told[1:-1]) if told.startswith("[") else -1
 
 
+def clock_of(rule: TimedRule) -> tuple[bool, str | None, bool]:
+    """What a timed rule counts from."""
+    return rule.idle, rule.since, rule.of_instance
+
+
 @dataclass(frozen=True)
 class Ways:
     track: Track
@@ -24,12 +29,7 @@ class Ways:
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """Each once, in the order in which they are listed."""
-        by_event: list[Rule] = [rule for rules in self.track.event_rules.values() for rule in rules]
-        by_time: list[Rule] = [rule for rules in self.track.timed_rules.values() for rule in rules]
-        found = {rule.id: rule for rule in by_event + by_time}.values()
-        return tuple(
-            sorted(found, key=lambda rule: (self.track.stages.index(rule.target), number_of(self.track, rule)))
-        )
+        return self.track.rules()
 
     @cached_property
     def open(self) -> tuple[str, ...]:
@@ -62,7 +62,7 @@ class Ways:
             return self._earlier(rule, stage)
         listed = self.track.event_rules[event or ""]
         for other in reversed(listed[listed.index(rule) + 1 :]):
-            applies = other.sources is None or stage in other.sources
+            applies = other.cooldown is None and (other.sources is None or stage in other.sources)
             if applies and (other.when is None or (rule.when is not None and other.when.text == rule.when.text)):
                 return other
         return None
@@ -71,7 +71,7 @@ class Ways:
         """Another that runs by the same clock, and is always due before, or listed later and due at the same time."""
         waiting = self.track.timed_rules.get(stage, ())
         for at, other in enumerate(waiting):
-            alike = other is not rule and (other.idle, other.since) == (rule.idle, rule.since)
+            alike = other is not rule and other.cooldown is None and clock_of(other) == clock_of(rule)
             if not alike or not self._armed_anew(other, stage):
                 continue
             if other.when is None and other.after < rule.after:

@@ -101,6 +101,14 @@ def test_a_key_with_nothing_after_it_does_not_fit() -> None:
     assert faults("followups", {"a": {**read(default_shop() / "followups.yaml")["thank-you"], "wait": None}})
 
 
+@pytest.mark.parametrize("name", ["lifecycle", "followups"])
+def test_every_key_is_explained(name: str) -> None:
+    for where, shape in schema_of(name)["$defs"].items():
+        assert shape["description"], where
+        for key, said in shape.get("properties", {}).items():
+            assert "description" in said or "$ref" in said or "additionalProperties" in said, f"{where}.{key}"
+
+
 def test_the_command_prints_one_or_writes_all(tmp_path: Path) -> None:
     printed = CliRunner().invoke(app, ["schema", "followups"])
     assert json.loads(printed.stdout) == schema_of("followups")

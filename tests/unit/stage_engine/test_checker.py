@@ -89,6 +89,10 @@ class TestReach:
         )
         assert [line.split(";")[0] for line in said] == ["b: nothing leads out of `b`, and it is not final"]
 
+    def test_a_condition_alone_leads_somewhere_and_out(self) -> None:
+        stages = "a: {start: true}, b: {enter: [{when: facts.n >= 3}]}, c: {final: true, enter: [{when: facts.n >= 9}]}"
+        assert way(stages, "facts: {n: {count: Order Completed}}") == []
+
 
 class TestContests:
     LOSES = "this rule can never win"
@@ -157,7 +161,7 @@ class TestContests:
         )
         assert said == (
             "a.enter.0: every further `Product Viewed` moves on and back again: `a` → `b` → `a`;"
-            " say in `when` or `from` which way it leads"
+            " say in `when` or `from` which way it leads, or give one a `cooldown`"
         )
 
     def test_conditions_that_can_not_both_hold_send_nobody_back_and_forth(self) -> None:
@@ -166,6 +170,21 @@ class TestContests:
             " b: {enter: [{on: Survey Answered, when: event.score >= 9}]}"
         )
         assert way(stages) == []
+
+    def test_a_cool_down_ends_it(self) -> None:
+        stages = (
+            "a: {start: true, enter: [{on: Product Viewed, from: b, cooldown: 1d}]},"
+            " b: {enter: [{on: Product Viewed, from: a}]}"
+        )
+        assert way(stages) == []
+
+    def test_a_rule_that_cools_down_leaves_room_to_one_listed_before(self) -> None:
+        stages = (
+            "a: {start: true}, b: {final: true, enter: [{on: Product Viewed, from: a}]},"
+            " c: {final: true, enter: [{on: Product Viewed, from: a%s}]}"
+        )
+        assert len(way(stages % "")) == 1
+        assert way(stages % ", cooldown: 1d") == []
 
 
 class TestClocks:
@@ -199,6 +218,29 @@ class TestClocks:
         )
         assert cart(stages) == []
 
+    def test_before_one_date_the_longer_comes_first(self) -> None:
+        stages = (
+            "a: {start: true}, b: {enter: [{ahead: 7d, of: traits.renewal_on, from: a}]},"
+            " c: {final: true, enter: [{ahead: %s, of: traits.renewal_on, from: b}]}"
+        )
+        assert way(stages % "30d") == [
+            (
+                "c.enter.0.ahead: this is due the moment `b` is entered: that is 7d ahead of traits.renewal_on"
+                " ({beside}), and this says 30d ahead of traits.renewal_on;"
+                " give the one that is to come first the longer `ahead:`"
+            )
+        ]
+        assert way(stages % "1d") == []
+
+    def test_who_was_idle_did_nothing_since(self) -> None:
+        stages = (
+            "a: {start: true}, b: {enter: [{after: 90d, idle: true, from: a}]},"
+            " c: {final: true, enter: [{after: 30d, since: %s, from: b}]}"
+        )
+        (said,) = way(stages % "Product Viewed")
+        assert said.startswith("c.enter.0.after: this is due the moment `b` is entered: 90d without activity")
+        assert way(stages % "Message Sent") == []  # our own mail is nobody's activity
+
 
 class TestNames:
     STAGES = "a: {start: true}, b: {final: true, enter: [{on: %s}]}"
@@ -218,6 +260,14 @@ class TestNames:
         (note,) = doubts(model(f"tracks: {{way: {{stages: {{{self.STAGES % 'Terrarium Watered'}}}}}}}"))
         assert note.note
         assert note.message.startswith("`Terrarium Watered` is no documented event")
+
+    @pytest.mark.parametrize("per", ["customer", "order"])
+    def test_what_time_counts_from_is_named_too(self, per: str) -> None:
+        said = doubted(
+            f"tracks: {{way: {{per: {per}, stages: {{a: {{start: true, on: Order Completed}},"
+            " b: {final: true, enter: [{after: 3d, since: Order Deliverd, from: a}]}}}}"
+        )
+        assert said == ["b.enter.0.since: no documented source sends `Order Deliverd`; did you mean `Order Delivered`?"]
 
     def test_facts_and_starts_name_events_too(self) -> None:
         said = doubted(

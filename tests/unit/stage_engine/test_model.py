@@ -69,7 +69,7 @@ def test_an_unknown_key_is_refused_with_its_place_and_the_fix() -> None:
         ("{after: 1h, since: traits.}", "a trait is named as in `traits.renewal_on`"),
         ("{after: 1h, since: Come, idle: true}", "`since` and `idle` don't go together"),
         ("{after: 1h, of: traits.x}", "`of` goes with `ahead:`"),
-        ("{ahead: 1d}", "ahead of what?"),
+        ("{ahead: 1d}", "ahead of what"),
         ("{ahead: 1d, of: Come}", "only a date can be ahead"),
         ("{ahead: 1d, since: traits.x}", "`ahead:` goes with `of:`"),
         ("{on: Go, cooldown: 0s}", "`0s` is too short"),
