@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stage_engine import baseline_store, book_store, event_store, store
 from stage_engine.arrivals import Arrival
-from stage_engine.folding import fold_again, fold_onward, whole_joined
+from stage_engine.crossings import hand_over, pending, whole_joined
+from stage_engine.folding import fold_again, fold_onward
 from stage_engine.forward import check_none_is_behind
 from stage_engine.history import THE_BEGINNING, THE_END, Entry, Position
 from stage_engine.metrics import EVENTS, KEPT_OUT, OTHER_BODIES
@@ -24,7 +25,7 @@ from stage_engine.outcomes import Outcome, Postponed, write
 from stage_engine.pointers import Crossing, Namespaces, settle
 from stage_engine.rules import Rules
 from stage_engine.state import EMPTY
-from stage_engine.store import Customer, Joined
+from stage_engine.store import Customer
 
 LARGE = 2_000
 """Events that are folded again inside a batch's transaction at the most; more is for the background refolder."""
@@ -118,31 +119,21 @@ async def _again(
     until: datetime,
     crossings: Sequence[Crossing],
 ) -> list[Outcome]:
-    """Folds again what is small enough, and leaves the rest to the background. Who loses a part is never left."""
+    """Folds again what is small enough, and leaves the rest to the background. Who lost all is never left."""
     if not changed:
         return []
     changed = {id_: THE_BEGINNING if rules.is_behind(customers[id_]) else at for id_, at in changed.items()}
     starts = await book_store.checkpoints_before(connection, changed)
     counts = await event_store.counts(connection, {id_: starts.get(id_, EMPTY).position for id_ in changed})
-    losing = {crossing.before for crossing in crossings}
+    empty = {crossing.before for crossing in crossings if whole_joined(customers[crossing.before], crossings)}
     large = {
-        id_ for id_ in changed.keys() - losing if counts.get(id_, 0) > LARGE or customers[id_].refold_from is not None
+        id_ for id_ in changed.keys() - empty if counts.get(id_, 0) > LARGE or customers[id_].refold_from is not None
     }
     number = await store.next_table_number(connection) if crossings else 0
     postponed: list[Outcome] = [
-        Postponed(customer=customers[id_], since=changed[id_], joined=_joined(customers[id_], crossings, number))
+        Postponed(customer=customers[id_], since=changed[id_], joined=pending(customers[id_], crossings, number))
         for id_ in sorted(large)
     ]
-    for crossing in crossings:
-        if crossing.after in large and whole_joined(customers[crossing.before], crossings):
-            await store.hand_over(connection, crossing.before, crossing.after)
+    await hand_over(connection, customers, crossings, large)
     small = [customers[id_] for id_ in sorted(changed.keys() - large)]
     return postponed + await fold_again(connection, small, starts, rules, until, crossings=crossings, number=number)
-
-
-def _joined(customer: Customer, crossings: Sequence[Crossing], number: int) -> Joined | None:
-    """The join that is to be published once the customer is folded, with one that waits for that already."""
-    others = {crossing.before for crossing in crossings if crossing.after == customer.id}
-    if not others:
-        return customer.joined
-    return Joined(number=number, others=sorted(others | set(customer.joined.others if customer.joined else ())))

@@ -116,7 +116,8 @@ async def histories(
 ) -> dict[UUID, list[Entry]]:
     """The events of these customers that sort after a position, without copies of what came first, in no order.
 
-    From None on it is all of them, copies included: then the fold sees which came first.
+    From None on it is all of them, copies included: then the fold sees which came first. Up to a time it can't: the
+    one that came first may have occurred after it.
     """
     given, asked = _asked(after)
     later, source = _later(given, *_E)
@@ -126,7 +127,7 @@ async def histories(
     found: dict[UUID, list[Entry]] = defaultdict(list)
     for row in await connection.execute(statement, asked):
         found[row.customer_id].append(_entry(row))
-    return await _without_later_copies(connection, found, {id_ for id_, position in after.items() if position})
+    return await _without_later_copies(connection, found, {id_ for id_, position in after.items() if position or until})
 
 
 async def counts(connection: AsyncConnection, after: Mapping[UUID, Position | None]) -> dict[UUID, int]:

@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.contracts.changes import ChangeType
 from stage_engine import baseline_store, book_store, event_store, store
 from stage_engine.baselines import Baseline
-from stage_engine.changes import Effect, Moved, corrections
+from stage_engine.changes import Effect, corrections
+from stage_engine.crossings import hand_over, pending, standing_elsewhere, taking_part
 from stage_engine.fold import Folded, fold
 from stage_engine.history import Entry, Position
 from stage_engine.metrics import BROKEN, FOLDS
@@ -83,7 +84,17 @@ async def fold_again(
     entries = await event_store.histories(connection, after)
     pasts = await baseline_store.baselines_after(connection, after)
     orders = await orders_named(connection, entries, after, pasts)
+    results: dict[UUID, Folded | None] = {}
+    async for customer in _in_turn(customers):
+        start, known_orders = starts.get(customer.id, EMPTY), orders.get(customer.id, {})
+        results[customer.id] = folded_by(
+            customer, start, entries.get(customer.id, ()), rules, until, known_orders, pasts.get(customer.id, ())
+        )
+    FOLDS.labels("again").inc(len(customers))
+    stumbled = [id_ for id_, folded in results.items() if folded is None]
+    await hand_over(connection, {c.id: c for c in customers}, crossings, stumbled)
     crossed = {id_ for crossing in crossings for id_ in (crossing.before, crossing.after)}
+    crossed |= {c.id for c in customers if c.joined}
     standing = await store.standing_transitions(  # all of them, for the table of a join or a split
         connection, {c.id: 0 if c.id in crossed else starts.get(c.id, EMPTY).moves for c in customers}
     )
@@ -95,21 +106,15 @@ async def fold_again(
         }
         for c in customers
     }
-    results: dict[UUID, Folded | None] = {}
-    async for customer in _in_turn(customers):
-        start, known_orders = starts.get(customer.id, EMPTY), orders.get(customer.id, {})
-        results[customer.id] = folded_by(
-            customer, start, entries.get(customer.id, ()), rules, until, known_orders, pasts.get(customer.id, ())
-        )
-    FOLDS.labels("again").inc(len(customers))
     await book_store.forget_after(connection, after)
     known = [transition for stood in since.values() for transition in stood.values()]
     still = [move.transition for folded in results.values() if folded is not None for move in folded.moves]
+    still += await standing_elsewhere(connection, [c for c in customers if c.id not in stumbled], crossings)
     outcomes: list[Outcome] = []
     for customer in customers:
         folded = results[customer.id]
         if folded is None:
-            outcomes.append(Stumbled(customer=customer))
+            outcomes.append(Stumbled(customer=replace(customer, joined=pending(customer, crossings, number))))
             continue
         moved = taking_part(customer, crossings, number, has_events=folded.state.events > 0)
         if moved is None and folded.state.events == customer.state.events == customer.sequence == 0:
@@ -136,27 +141,6 @@ async def fold_again(
             )
         )
     return outcomes
-
-
-def taking_part(customer: Customer, crossings: Iterable[Crossing], number: int, *, has_events: bool) -> Moved | None:
-    """How a customer takes part in a join or a split: None when it doesn't, or when nobody has heard of it yet."""
-    lost = {c.after for c in crossings if c.before == customer.id}
-    others = lost | {c.before for c in crossings if c.after == customer.id}
-    if not others or (customer.sequence == 0 and not has_events):
-        return None
-    part_of = whole_joined(customer, crossings)
-    split = part_of is None and (bool(lost) or customer.sequence == 0)
-    return Moved(
-        type=ChangeType.CUSTOMER_SPLIT if split else ChangeType.CUSTOMER_JOINED,
-        number=number,
-        others=sorted(others),
-        part_of=part_of,
-    )
-
-
-def whole_joined(customer: Customer, crossings: Iterable[Crossing]) -> UUID | None:
-    """The customer that this one is now part of, when its root crossed."""
-    return next((c.after for c in crossings if c.identity == customer.root and c.before == customer.id), None)
 
 
 async def beginnings(

@@ -16,11 +16,11 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.contracts.changes import ChangeType
 from services.errors import NoShop
 from services.postgres import among, reading
 from stage_engine import baseline_store, book_store, event_store, store, tables
-from stage_engine.changes import Effect, Moved, corrections
+from stage_engine.changes import Effect, corrections
+from stage_engine.crossings import standing_elsewhere, taking_part
 from stage_engine.fold import Folded
 from stage_engine.folding import beginnings, folded_by, orders_named
 from stage_engine.history import THE_BEGINNING, Position
@@ -201,7 +201,7 @@ class Refolder:
         stood = (await store.standing_transitions(connection, {customer.id: needed})).get(customer.id, {})
         since = {id_: s.transition for id_, s in stood.items() if s.number >= start.moves}
         await book_store.forget_after(connection, {customer.id: start.position})
-        still = [move.transition for move in folded.moves]
+        still = [move.transition for move in folded.moves] + await standing_elsewhere(connection, [customer], ())
         new, gone = corrections(folded.moves, since, known=since.values(), still=still)
         return Settled(
             customer=customer,
@@ -211,7 +211,7 @@ class Refolder:
                 after=folded.state,
                 new=new,
                 gone=gone,
-                moved=_moved(customer),
+                moved=taking_part(customer, (), 0, has_events=True),
                 earlier=[s.transition for s in stood.values() if s.number < start.moves],
                 moves=folded.moves,
                 hold_changed=True,
@@ -220,11 +220,3 @@ class Refolder:
             numbered_from=start.moves,
             away=corrected(folded.moves, since),
         )
-
-
-def _moved(customer: Customer) -> Moved | None:
-    if customer.joined is None:
-        return None
-    return Moved(
-        type=ChangeType.CUSTOMER_JOINED, number=customer.joined.number, others=customer.joined.others, part_of=None
-    )

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contracts.changes import Transition
@@ -28,10 +28,11 @@ NOWHERE = (None, None, None)
 
 
 class Joined(msgspec.Struct, frozen=True, kw_only=True):
-    """A join that waits to be published: its number, and the other customers that it touched."""
+    """A join or a split that waits to be published: its number, and the other customers that it touched."""
 
     number: int
     others: list[UUID]
+    split: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +41,8 @@ class Customer:
 
     `revision` is the one of the shop that `state`, checkpoints and order versions were folded by (as its `folded_as`
     has it), None before the first fold; `broken_by` is the one whose fold stumbled. `refold_from` is where the
-    background refolder is to begin; `arrived_from` the first of what came since it did. `joined` is a join that it is
-    to publish.
+    background refolder is to begin; `arrived_from` the first of what came since it did. `joined` is a join or a split
+    that is published with the next fold.
     """
 
     id: UUID
@@ -209,11 +210,25 @@ async def write_transitions(
 
 async def hand_over(connection: AsyncConnection, before: UUID, after: UUID) -> None:
     """What stood under a customer who is now part of another stands under that one: its next fold says what holds."""
+    await share(connection, before, after)
+    t = tables.transitions.c
+    await connection.execute(
+        sa.update(tables.transitions).where(t.customer_id == before, ~t.retracted).values(retracted=True)
+    )
+
+
+async def share(
+    connection: AsyncConnection, before: UUID, after: UUID, identities: Collection[UUID] | None = None
+) -> None:
+    """What stands under one customer stands under another too: all, or what events of these identities caused."""
     t = tables.transitions.c
     columns = (t.customer_id, t.id, t.at, t.number, t.retracted, t.body)
     standing = sa.select(
-        sa.literal(after, t.customer_id.type), t.id, t.at, t.number + HANDED, t.retracted, t.body
+        sa.literal(after, t.customer_id.type), t.id, t.at, HANDED + t.number % HANDED, t.retracted, t.body
     ).where(t.customer_id == before, ~t.retracted)
+    if identities is not None:
+        cause = t.body["cause"]["identity"].astext
+        standing = standing.where(cause == sa.any_(sa.literal([str(id_) for id_ in identities], ARRAY(sa.Text))))
     handed = insert(tables.transitions).from_select([c.name for c in columns], standing)
     await connection.execute(
         handed.on_conflict_do_update(
@@ -221,9 +236,6 @@ async def hand_over(connection: AsyncConnection, before: UUID, after: UUID) -> N
             set_={"retracted": False, "number": handed.excluded.number},
             where=t.retracted,
         )
-    )
-    await connection.execute(
-        sa.update(tables.transitions).where(t.customer_id == before, ~t.retracted).values(retracted=True)
     )
 
 

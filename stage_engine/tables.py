@@ -96,7 +96,9 @@ customers = sa.Table(
     sa.Column("arrived_at", Time, comment="likewise: the first of what came since the refolder began"),
     sa.Column("arrived_rank", sa.SmallInteger),
     sa.Column("arrived_id", Bytewise),
-    sa.Column("joined", JSONB, comment="a join that the refolder is to publish: its number and the other customers"),
+    sa.Column(
+        "joined", JSONB, comment="a join or split that the next fold is to publish: its number, the other customers"
+    ),
     sa.Column("hold", sa.Text, comment="why nothing may be sent: null when it may"),
     sa.Column("broken", sa.Text, comment="what the fold stumbled over; mended by a re-fold"),
     sa.Column("broken_by", sa.BigInteger, comment="the revision whose fold stumbled"),

@@ -106,7 +106,7 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
             "joined",
             postgresql.JSONB(),
             nullable=True,
-            comment="a join that the refolder is to publish: its number and the other customers",
+            comment="a join or split that the next fold is to publish: its number, the other customers",
         ),
         sa.Column("hold", sa.Text(), nullable=True, comment="why nothing may be sent: null when it may"),
         sa.Column("broken", sa.Text(), nullable=True, comment="what the fold stumbled over; mended by a re-fold"),

@@ -28,7 +28,7 @@ from services.kafka import Stretch
 from services.offsets import Offsets
 from services.postgres import create_engine, transaction
 from services.settings import PostgresSettings
-from stage_engine import store, tables
+from stage_engine import mending, store, tables
 from stage_engine.apply import take_in
 from stage_engine.arrivals import Arrival, Place, arrival
 from stage_engine.consumer import Consumer
@@ -195,6 +195,11 @@ class World:
         refolder = Refolder(self.engine, folding)
         while await refolder.step() or await wakes.step():
             pass
+
+    async def ask_to_refold(self) -> None:
+        """As `stagepost refold --broken` does."""
+        async with transaction(self.engine) as connection:
+            await mending.ask_to_refold(connection, customer=None)
 
     async def stands(self) -> "Standing":
         return await standing(self.engine, self.storefront)
