@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.errors import NoShop
-from services.postgres import among, reading
+from services.postgres import among, reading, refuses
 from stage_engine import baseline_store, book_store, event_store, store, tables
 from stage_engine.changes import Effect, corrections
 from stage_engine.crossings import standing_elsewhere, taking_part
@@ -191,8 +191,16 @@ class Refolder:
         more = await self._fold_next(connection, customer_id, progress)
         if more:
             return False
-        outcome = Stumbled(customer=customer) if more is None else await self._outcome(connection, customer, progress)
-        await write(connection, [outcome], progress.rules)
+        try:
+            async with connection.begin_nested():
+                stumbled = Stumbled(customer=customer)
+                outcome = stumbled if more is None else await self._outcome(connection, customer, progress)
+                await write(connection, [outcome], progress.rules)
+        except DBAPIError as error:
+            if not refuses(error):
+                raise
+            log.exception("the re-fold can't be stored; the customer is on hold", customer_id=str(customer_id))
+            await write(connection, [stumbled], progress.rules)  # else it would be the first in turn for ever
         return True
 
     async def _outcome(self, connection: AsyncConnection, customer: Customer, progress: Progress) -> Outcome:

@@ -1,17 +1,23 @@
 """Wakes: customers for whom a time has come. The time is in their state; no table of timers is kept beside it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.errors import NoShop
-from services.postgres import UNAVAILABLE
+from services.postgres import UNAVAILABLE, refuses
 from stage_engine import store, tables
 from stage_engine.folding import fold_onward
 from stage_engine.in_force import Folding
 from stage_engine.metrics import WAKES
-from stage_engine.outcomes import write
+from stage_engine.outcomes import Stumbled, write
+from stage_engine.rules import Rules
+from stage_engine.store import Customer
 
 log = structlog.get_logger()
 
@@ -42,8 +48,7 @@ class Wakes:
                     .with_for_update(skip_locked=True)
                 )
                 customers = await store.customers(connection, list(due.scalars()))
-                outcomes = await fold_onward(connection, list(customers.values()), {}, rules, until)
-                await write(connection, outcomes, rules)
+                await _wake(connection, list(customers.values()), rules, until)
         except NoShop:
             return False
         except UNAVAILABLE as error:
@@ -51,3 +56,23 @@ class Wakes:
             return False
         WAKES.inc(len(customers))
         return bool(customers)
+
+
+async def _wake(connection: AsyncConnection, customers: Sequence[Customer], rules: Rules, until: datetime) -> None:
+    """One whose wake Postgres can't keep is broken like one whose fold stumbles: it must not hold up all others.
+
+    It is looked for by halves.
+    """
+    try:
+        async with connection.begin_nested():
+            await write(connection, await fold_onward(connection, customers, {}, rules, until), rules)
+    except DBAPIError as error:
+        if not refuses(error):
+            raise
+        if len(customers) == 1:
+            log.exception("the wake can't be stored; the customer is on hold", customer_id=str(customers[0].id))
+            await write(connection, [Stumbled(customer=customers[0])], rules)
+            return
+        middle = len(customers) // 2
+        await _wake(connection, customers[:middle], rules, until)
+        await _wake(connection, customers[middle:], rules, until)
