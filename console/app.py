@@ -24,7 +24,7 @@ from console.sessions import Sessions, WrongTries
 from console.stages import Order, strips
 from console.timeline import stands, timeline
 from services.contracts.storefront import Storefront
-from services.errors import BadRequest, NotFound, RequestError, TooLarge, TooMany
+from services.errors import BadRequest, NoShop, NotFound, RequestError, TooLarge, TooMany
 from services.process import Readiness, operational_routes
 
 log = structlog.get_logger()
@@ -50,23 +50,28 @@ class Shown:
     storefronts: dict[str, Storefront]
     order: Order
     ingest_url: str
-    mailbox_url: str | None
 
 
 def create_app(
-    reads: Reads, shown: Shown, sessions: Sessions, readiness: Readiness, clock: Callable[[], datetime]
+    reads: Reads,
+    in_force: Callable[[], Shown],
+    sessions: Sessions,
+    readiness: Readiness,
+    clock: Callable[[], datetime],
+    mailbox_url: str | None = None,
 ) -> FastAPI:
+    """`in_force` says what the console knows of the shop now; it may raise NoShop."""
     app = FastAPI(title="Stagepost console", docs_url=None, redoc_url=None, openapi_url=None)
     app.router.routes.extend(operational_routes(readiness))
     app.mount("/static", StaticFiles(directory=STATIC))
     app.add_middleware(Gate, sessions=sessions, clock=clock)
-    pages = Pages(mailbox_url=shown.mailbox_url)
+    pages = Pages(mailbox_url=mailbox_url)
     _answer_errors(app, pages)
     _add_door(app, pages, sessions, clock)
 
     @app.get("/")
     async def overview() -> HTMLResponse:
-        found = await reads.overview()
+        shown, found = in_force(), await reads.overview()
         names = {**dict.fromkeys(shown.storefronts), **dict.fromkeys(count.storefront for count in found.stages)}
         return pages.answer(
             "overview.html",
@@ -89,7 +94,7 @@ def create_app(
             now=clock(),
             customer=customer_id,
             found=found,
-            storefronts=shown.storefronts,
+            storefronts=in_force().storefronts,
             stands=stands(found.moves),
             timeline=timeline(found),
         )
@@ -178,6 +183,9 @@ def _answer_errors(app: FastAPI, pages: Pages) -> None:
             "error.html", status=status, title="Nothing here", message="There is no page at this address."
         )
 
+    async def no_shop(_: Request, error: Exception) -> Response:
+        return pages.answer("error.html", status=503, title="No shop is in force", message=str(error))
+
     async def database_away(_: Request, error: Exception) -> Response:
         if isinstance(error, ProgrammingError):
             raise error
@@ -190,6 +198,7 @@ def _answer_errors(app: FastAPI, pages: Pages) -> None:
         )
 
     app.add_exception_handler(RequestError, refused)
+    app.add_exception_handler(NoShop, no_shop)
     app.add_exception_handler(HTTPException, no_page)
     app.add_exception_handler(RequestValidationError, no_page)
     for away in (DBAPIError, NoConnectionFree, OSError):

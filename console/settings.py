@@ -1,12 +1,10 @@
 """What the console is told from outside."""
 
 from datetime import timedelta
-from pathlib import Path
 
 from pydantic import AnyHttpUrl, Field, SecretStr
 
 from services.settings import Duration, HttpSettings, PostgresSettings, Settings
-from services.shop import default_shop
 
 
 class ConsoleHttp(HttpSettings):
@@ -18,7 +16,6 @@ class ConsoleSettings(Settings):
     operator_key: SecretStr = Field(min_length=16, description="what operators sign in with")
     session: Duration = Field(default=timedelta(hours=12), description="a working day; then the key is asked for again")
     http: ConsoleHttp = ConsoleHttp()
-    shop: Path = Field(default_factory=default_shop, description="the shop directory")
     ingest_url: AnyHttpUrl = Field(
         default=AnyHttpUrl("http://127.0.0.1:8080"), description="shown in the call that sends a first event"
     )

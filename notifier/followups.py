@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
+
+BEFORE_ALL: Final = datetime(1900, 1, 1, tzinfo=UTC)
+"""No event lies before it."""
 
 
 class Purpose(StrEnum):
@@ -44,6 +47,7 @@ class FollowUp:
     """`wait` and `max_age` count from when the transition happened, not from when we heard of it.
 
     `resend_unknown`: when nobody can say whether the mail went out, send it once more under the same Message-ID.
+    `since`: moves from before it was in force do not start it, however late they are heard of.
     """
 
     name: str
@@ -56,6 +60,7 @@ class FollowUp:
     max_age: timedelta
     once_per: OncePer
     resend_unknown: bool
+    since: datetime = BEFORE_ALL
 
 
 FollowUps = Mapping[str, FollowUp]

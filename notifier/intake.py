@@ -100,7 +100,7 @@ class Intake:
         feed: Feed,
         offsets: Offsets,
         engine: AsyncEngine,
-        follow_ups: FollowUps,
+        follow_ups: Callable[[], FollowUps],
         clock: Callable[[], datetime],
         topic: str = STAGE_CHANGES,
     ) -> None:
@@ -145,7 +145,7 @@ class Intake:
         batch = read((record for stretch in stretches for record in stretch.records), now, epoch=self._epoch)
         async with transaction(self._engine) as connection:
             await self._offsets.advance(connection, stretches)
-            await take_in(connection, batch, self._follow_ups, now)
+            await take_in(connection, batch, self._follow_ups(), now)
         await self._feed.report(stretches)
         for stretch in stretches:
             behind = now.timestamp() - stretch.records[-1].timestamp / 1000

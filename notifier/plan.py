@@ -84,7 +84,7 @@ def plan(instance: Instance, storefront: str, follow_ups: FollowUps) -> tuple[Wa
         if follow_up.track != instance.track:
             continue
         for move in instance.moves:
-            if move.starts and stands(instance, follow_up, move.id):
+            if move.starts and move.at >= follow_up.since and stands(instance, follow_up, move.id):
                 message = _wanted(instance, storefront, follow_up, move)
                 wanted[message.occasion] = message  # the latest move of an occasion speaks for it
     return tuple(wanted.values())

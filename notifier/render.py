@@ -44,9 +44,11 @@ class Rendered:
 
 class Renderer:
     def __init__(self, shop_directory: Path) -> None:
-        ours = Path(str(files("notifier") / "templates"))
+        """The shop's templates are read now: the directory may be gone afterwards."""
+        theirs = jinja2.FunctionLoader(_held(shop_directory / "templates"))
+        ours = jinja2.FileSystemLoader(Path(str(files("notifier") / "templates")))
         self._environment = ImmutableSandboxedEnvironment(
-            loader=jinja2.FileSystemLoader([shop_directory / "templates", ours]),
+            loader=jinja2.ChoiceLoader([theirs, ours]),
             undefined=jinja2.StrictUndefined,
             autoescape=True,
             trim_blocks=True,
@@ -80,6 +82,18 @@ class Renderer:
                 self.render(follow_up.template, content)
             except RenderError as error:
                 raise ShopError(f"the follow-up `{follow_up.name}` can't be rendered for {said}: {error}") from None
+
+
+def _held(folder: Path) -> Callable[[str], tuple[str, str, None] | None]:
+    held = {path.relative_to(folder).as_posix(): (path, path.read_bytes()) for path in folder.rglob("*.mjml")}
+
+    def load(name: str) -> tuple[str, str, None] | None:
+        if name not in held:
+            return None
+        path, content = held[name]
+        return content.decode(), str(path), None
+
+    return load
 
 
 def _line(text: str) -> str:

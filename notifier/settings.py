@@ -8,7 +8,6 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from services.settings import Duration, Group, HttpSettings, KafkaSettings, PostgresSettings, Settings
-from services.shop import default_shop
 
 
 class SmtpSettings(Group):
@@ -45,4 +44,3 @@ class NotifierSettings(Settings):
     smtp: SmtpSettings
     operator_key: SecretStr = Field(min_length=16, description="opens the operators' routes")
     http: NotifierHttp = NotifierHttp()
-    shop: Path = Field(default_factory=default_shop, description="the shop directory")

@@ -138,6 +138,16 @@ stream = sa.Table(
     sa.CheckConstraint("row = 1", name="one_row"),
 )
 
+follow_ups = sa.Table(
+    "follow_ups",
+    metadata,
+    # Of the revision in force. What started one before `since` did not start this one.
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("track", sa.Text, nullable=False),
+    sa.Column("entered", sa.Text, nullable=False),
+    sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+)
+
 dead_letters = sa.Table(
     "dead_letters",
     metadata,

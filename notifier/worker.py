@@ -14,8 +14,9 @@ import structlog
 
 from notifier.channels.email import Connection, EmailChannel, Mail
 from notifier.content import content_of
-from notifier.followups import FollowUp, FollowUps, Purpose
+from notifier.followups import FollowUp, Purpose
 from notifier.guard import Circumstances, Defer, Send, Withhold, guard, is_fresh
+from notifier.in_force import Terms
 from notifier.metrics import DELIVERY_SECONDS, KNOWN_UNTIL_AGE, MESSAGES
 from notifier.outcomes import Outcome, Unknown
 from notifier.queue import Claimed, Mark, Marked, Queue, Settled
@@ -23,7 +24,7 @@ from notifier.render import Rendered, Renderer, RenderError
 from notifier.status import Status
 from notifier.store import UNAVAILABLE
 from services.contracts.storefront import Storefront
-from services.shop import Shop
+from services.errors import NoShop
 
 log = structlog.get_logger()
 
@@ -49,16 +50,14 @@ class Worker:
         self,
         queue: Queue,
         channel: EmailChannel,
-        renderer: Renderer,
-        shop: Shop,
-        follow_ups: FollowUps,
+        in_force: Callable[[], Terms],
         clock: Callable[[], datetime],
     ) -> None:
+        """`in_force` is asked at the beginning of each step; where it raises NoShop, nothing is sent."""
         self._queue = queue
         self._channel = channel
-        self._renderer = renderer
-        self._shop = shop
-        self._follow_ups = follow_ups
+        self._in_force = in_force
+        self._terms: Terms | None = None
         self._clock = clock
         self._swept_at: datetime | None = None
         self._restored_at: datetime | None = None
@@ -67,6 +66,7 @@ class Worker:
     async def step(self) -> bool:
         """One group of due messages; False when there was nothing to do, or nothing that could be done now."""
         try:
+            terms = self._terms = self._in_force()
             await self._begin()
             await self._sweep()
             known_until = await self._queue.known_until()
@@ -79,9 +79,11 @@ class Worker:
             claimed = await self._queue.claim(CLAIMED_AT_ONCE, now)
             if not claimed:
                 return False
-            ready = await self._decide(claimed, known_until, now)
+            ready = await self._decide(claimed, terms, known_until, now)
             for first in range(0, len(ready), self._channel.size):
                 await self._send(ready[first : first + self._channel.size])
+        except NoShop:
+            return False
         except sa.exc.ProgrammingError:
             raise
         except UNAVAILABLE as error:
@@ -105,15 +107,17 @@ class Worker:
             log.warning("a message's outcome is unknown", follow_up=follow_up, status=str(result.status))
 
     def _resends(self, name: str) -> bool:
-        follow_up = self._follow_ups.get(name)
+        follow_up = self._terms.follow_ups.get(name) if self._terms else None
         return follow_up is not None and follow_up.resend_unknown and follow_up.purpose is Purpose.TRANSACTIONAL
 
-    async def _decide(self, claimed: Sequence[Claimed], known_until: datetime | None, now: datetime) -> list[Ready]:
+    async def _decide(
+        self, claimed: Sequence[Claimed], terms: Terms, known_until: datetime | None, now: datetime
+    ) -> list[Ready]:
         spent_claims = await self._queue.spent(claimed)
         ready: list[Ready] = []
         settled: list[Settled] = []
         for one in claimed:
-            decided = self._decide_one(one, known_until, spent_claims, now)
+            decided = self._decide_one(one, terms, known_until, spent_claims, now)
             if isinstance(decided, Ready):
                 ready.append(decided)
             else:
@@ -122,10 +126,15 @@ class Worker:
         return ready
 
     def _decide_one(
-        self, claimed: Claimed, known_until: datetime | None, spent_claims: AbstractSet[UUID], now: datetime
+        self,
+        claimed: Claimed,
+        terms: Terms,
+        known_until: datetime | None,
+        spent_claims: AbstractSet[UUID],
+        now: datetime,
     ) -> Ready | Settled:
-        follow_up = self._follow_ups.get(claimed.follow_up)
-        storefront = self._shop.storefronts.get(claimed.storefront)
+        follow_up = terms.follow_ups.get(claimed.follow_up)
+        storefront = terms.shop.storefronts.get(claimed.storefront)
         circumstances = Circumstances(
             follow_up=follow_up,
             storefront=storefront,
@@ -137,7 +146,7 @@ class Worker:
         )
         match guard(claimed.message, circumstances, now):
             case Send() as send if follow_up is not None and storefront is not None:
-                return self._rendered(claimed, follow_up, storefront, send)
+                return _rendered(terms.renderer, claimed, follow_up, storefront, send)
             case Send():
                 raise AssertionError("the guard lets nothing through that is not configured")
             case Defer(until=until, why=why):
@@ -148,24 +157,6 @@ class Worker:
                 return Settled(id=claimed.message.id, status=Status.WITHHELD, reason=why)
             case _ as never:
                 assert_never(never)
-
-    def _rendered(self, claimed: Claimed, follow_up: FollowUp, storefront: Storefront, send: Send) -> Ready | Settled:
-        instance = claimed.instance
-        content = content_of(follow_up, storefront, claimed.customer.profile, instance.subject, instance.key)
-        try:
-            rendered = self._renderer.render(follow_up.template, content)
-        except RenderError as error:
-            MESSAGES.labels(claimed.follow_up, "dead").inc()
-            log.error("a message can't be rendered", message=str(claimed.message.id), error=str(error))  # noqa: TRY400
-            return Settled(id=claimed.message.id, status=Status.DEAD, reason="render_failed", answer=str(error)[:200])
-        return Ready(
-            claimed=claimed,
-            follow_up=follow_up,
-            storefront=storefront,
-            send=send,
-            first_name=content.first_name,
-            rendered=rendered,
-        )
 
     async def _send(self, group: Sequence[Ready]) -> None:
         """As many as there are open connections are marked and handed over; the rest are due again."""
@@ -226,6 +217,27 @@ class Worker:
         log.info("message", message=str(message_id), follow_up=claimed.follow_up, outcome=str(result.status))
         if result.status is Status.SENT:
             DELIVERY_SECONDS.labels(claimed.follow_up).observe(max((now - claimed.due_at).total_seconds(), 0.0))
+
+
+def _rendered(
+    renderer: Renderer, claimed: Claimed, follow_up: FollowUp, storefront: Storefront, send: Send
+) -> Ready | Settled:
+    instance = claimed.instance
+    content = content_of(follow_up, storefront, claimed.customer.profile, instance.subject, instance.key)
+    try:
+        rendered = renderer.render(follow_up.template, content)
+    except RenderError as error:
+        MESSAGES.labels(claimed.follow_up, "dead").inc()
+        log.error("a message can't be rendered", message=str(claimed.message.id), error=str(error))  # noqa: TRY400
+        return Settled(id=claimed.message.id, status=Status.DEAD, reason="render_failed", answer=str(error)[:200])
+    return Ready(
+        claimed=claimed,
+        follow_up=follow_up,
+        storefront=storefront,
+        send=send,
+        first_name=content.first_name,
+        rendered=rendered,
+    )
 
 
 def _again(claimed: Claimed) -> Settled:

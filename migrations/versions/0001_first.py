@@ -530,6 +530,15 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
         schema="notifier",
     )
     op.create_table(
+        "follow_ups",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("track", sa.Text(), nullable=False),
+        sa.Column("entered", sa.Text(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("follow_ups_pkey")),
+        schema="notifier",
+    )
+    op.create_table(
         "messages",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("storefront", sa.Text(), nullable=False),

@@ -65,7 +65,7 @@ class Surroundings:
             service.name,
             service.name,
             layer=Layer.SERVICE,
-            env={"STAGEPOST_SHOP": str(self.shop), **self.environment(*service.needs)},
+            env=self.environment(*service.needs),
             ports=(service.name,),
         )
 

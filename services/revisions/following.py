@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.errors import NoShop, ShopError
-from services.postgres import reading
+from services.postgres import UNAVAILABLE, reading
 from services.revisions import store
 from services.revisions.files import unpack
 from services.revisions.metrics import REVISION, UNREADABLE
@@ -95,6 +95,11 @@ class Following(Generic[T]):
                 loaded = loaded if self._finish is None else await self._finish(loaded)
             except ShopError as error:
                 self._say(active, None, f"revision {active.number} can't be read by this version: {error}")
+            except UNAVAILABLE:
+                raise
+            except Exception as error:  # a bug: others may read it, and starting again would not help
+                log.exception("a revision can't be read")
+                self._say(active, None, f"revision {active.number} can't be read by this version: {error!r}")
             else:
                 self._say(active, loaded, None)
             return self.now()

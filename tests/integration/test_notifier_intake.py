@@ -74,7 +74,7 @@ class World:
         feed = Feed(self.kafka, group=group or f"g-{uuid4().hex}", topics=[self.topic], load=store.load)
         await feed.start()
         self.feeds.append(feed)
-        return Intake(feed, store, self.engine, FOLLOW_UPS, self.clock, topic=self.topic)
+        return Intake(feed, store, self.engine, lambda: FOLLOW_UPS, self.clock, topic=self.topic)
 
     async def take_all(self, *intakes: Intake) -> None:
         """Steps until everything that was put is read."""

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from notifier import reads, store
 from notifier.channels.email import EmailChannel
 from notifier.guard import Reason, Send
+from notifier.in_force import Terms
 from notifier.intake import Batch, take_in
 from notifier.outcomes import Delivered
 from notifier.queue import CLAIM_LEASE, Claimed, Mark, Queue
@@ -69,7 +70,8 @@ class World:
         )
         self.channels.append(EmailChannel(smtp, self.clock))
         queue = Queue(self.engine, sending_lease=LEASE)
-        return Worker(queue, self.channels[-1], Renderer(SHOP.directory), SHOP, FOLLOW_UPS, self.clock)
+        terms = Terms(shop=SHOP, follow_ups=FOLLOW_UPS, renderer=Renderer(SHOP.directory), since=NOON)
+        return Worker(queue, self.channels[-1], lambda: terms, self.clock)
 
     async def take(self, *changes: CustomerChange, partitions: int = 6, stale: bool = False) -> None:
         heard = {} if stale else dict.fromkeys(range(partitions), self.clock.now)

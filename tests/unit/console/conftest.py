@@ -74,8 +74,8 @@ async def http(clock: Clock, sessions: Sessions) -> AsyncIterator[httpx2.AsyncCl
         timezone="Europe/Berlin",
         sender=Sender(name="Shop", email="hello@shop.example"),
     )
-    shown = Shown(storefronts={"shop": shop}, order={}, ingest_url="http://127.0.0.1:8080", mailbox_url=None)
-    app = create_app(reads, shown, sessions, Readiness(), clock)
+    shown = Shown(storefronts={"shop": shop}, order={}, ingest_url="http://127.0.0.1:8080")
+    app = create_app(reads, lambda: shown, sessions, Readiness(), clock)
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://console.example") as client:
         yield client
     await engine.dispose()

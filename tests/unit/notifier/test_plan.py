@@ -380,3 +380,43 @@ def plan_of(follow_up: FollowUp, move: Transition) -> tuple[Wanted, ...]:
     applied = apply(changed(1, move), Customer(id=uid("ada"), storefront="main-shop"), {})
     assert applied is not None
     return plan(applied.instances[0], "main-shop", {follow_up.name: follow_up})
+
+
+def test_a_follow_up_is_started_by_moves_since_it_is_in_force_and_by_none_before() -> None:
+    """Else whoever is touched by a new revision would be mailed what that revision brought, about long ago."""
+    for since, rows in ((NOON, 1), (NOON + timedelta(seconds=1), 0)):
+        world = World(follow_ups={"abandoned-cart": replace(ABANDONED_CART, since=since)})
+        world.take(changed(1, transition("abandoned")))
+        assert len(world.rows) == rows
+
+
+def test_what_a_new_revision_says_of_the_past_starts_nothing_and_cancels() -> None:
+    world = World()
+    world.take(changed(1, transition("abandoned"), replay=True))
+    assert world.rows == {}
+    world = World()
+    world.take(changed(1, transition("abandoned")))
+    world.take(retracted(2, transition("abandoned"), "active"))
+    assert [row.status for row in world.rows.values()] == [Status.CANCELLED]
+
+
+def test_a_join_s_table_says_which_moves_are_replays() -> None:
+    said = transition("abandoned")
+    row = InstanceRow(
+        instance=said.instance, track=said.track, key=said.key, stage="abandoned", since=said.at, moves=[said]
+    )
+    for replays, rows in (([], 1), ([said.id], 0)):
+        world = World()
+        table = CustomerTable(
+            storefront="main-shop",
+            customer_id=uid("ada"),
+            sequence=1,
+            number=1,
+            others=[uid("bob")],
+            part_of=None,
+            profile=Profile(),
+            table=[row],
+            replays=replays,
+        )
+        world.take(table)
+        assert len(world.rows) == rows
