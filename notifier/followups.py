@@ -24,7 +24,7 @@ class OncePer(StrEnum):
     CAUSE = "cause"
 
 
-ONCE_PER_INSTANCE: Final = frozenset({"cart", "order"})
+ONCE_PER_INSTANCE: Final = frozenset({"cart", "checkout", "order"})
 """Tracks whose instances are things of their own: one mail a cart, one mail an order. Others go on for years."""
 
 

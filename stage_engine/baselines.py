@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from services.contracts.changes import Profile, Transition
 from services.contracts.events import Name, SaidBy
 from stage_engine.history import THE_END, Position
-from stage_engine.instances import MOST_LEFT, MOST_TIED, left_behind
+from stage_engine.instances import ENDED_BY_ORDERS, MOST_LEFT, MOST_TIED, left_behind
 from stage_engine.merged_facts import merged_facts
 from stage_engine.model.model import Model, Per
 from stage_engine.orders import Order
@@ -202,10 +202,10 @@ def _ended(instance: Instance, ordered_at: datetime | None, orders: frozenset[st
     return (
         ordered_at is not None
         and track is not None
-        and track.per is Per.CART
+        and track.per in ENDED_BY_ORDERS
         and instance.stage not in track.finals
         and instance.opened.occurred_at < ordered_at
-        and (not track.named_order_only or not orders.isdisjoint(instance.tied))
+        and (not track.named_order_only or not orders.isdisjoint((instance.key, *instance.tied)))
     )
 
 

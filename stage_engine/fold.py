@@ -25,8 +25,8 @@ from stage_engine.due import Due, next_due
 from stage_engine.facts import FactsAt, Latest, found_at, observe, observe_date, observe_order, shown
 from stage_engine.history import Entry, Position, in_order
 from stage_engine.instances import Instances, touched
-from stage_engine.model.model import EventRule, Model, TimedRule, Track
-from stage_engine.orders import BOOKED, Order, booked, order_key
+from stage_engine.model.model import EventRule, Model, Per, TimedRule, Track
+from stage_engine.orders import BOOKED, Order, booked, order_key, said_id
 from stage_engine.profile import profile_after, shown_traits
 from stage_engine.state import EMPTY, Instance, State, transition_id
 from stage_engine.subjects import is_own, scope_of
@@ -36,6 +36,8 @@ FOLD_VERSION = 1
 of the moves, or after which states are stored otherwise. Engines of two versions then never work at the same time: each
 revision of the shop is for one, and customers folded by another are folded again (docs/operations.md, Upgrading)."""
 
+MAX_SAID = 200
+"""Characters of an operator's name, and of their reason."""
 CHECKPOINT_EVERY = 256
 """Events between two states that are kept to begin a re-fold from."""
 
@@ -179,9 +181,12 @@ class _Folding:
         if self._model.dated_traits and entry.event.traits:
             self._date_traits(entry)
         entry = self._counted(entry)
-        for track in self._model.tracks:
-            for instance in self._instances.concerned_by(track, entry):
-                self._follow(track, instance, entry)
+        if entry.event.name == Name.STAGE_SET:
+            self._set_stage(entry)
+        else:
+            for track in self._model.tracks:
+                for instance in self._instances.concerned_by(track, entry):
+                    self._follow(track, instance, entry)
         self._instances.let_go(entry)
         self._events += 1
         if self._events % CHECKPOINT_EVERY == 0:
@@ -269,6 +274,22 @@ class _Folding:
                     self._move(instance, rule, event.occurred_at, entry.cause, event.name)
                 return
 
+    def _set_stage(self, entry: Entry) -> None:
+        """An operator's word moves an instance whatever the rules say; one that names nothing we know moves nothing."""
+        said = entry.event.properties
+        track = next((track for track in self._model.tracks if track.name == said.get("track")), None)
+        if track is None or said.get("stage") not in track.stages or entry.event.said_by is not SaidBy.SERVER:
+            return
+        instance = self._instances.named(track, said_id(said.get("key")))
+        if instance is None and track.per is Per.CUSTOMER:
+            instance = self._instances.begun(track, entry)
+            self._instances.put(instance)
+            start = f"{track.name}.{track.start}.start"
+            self._record(instance, None, start, entry.cause, f"first {entry.event.name}", {})
+        if instance is not None and instance.stage != said["stage"]:
+            word = EventRule(id=f"{track.name}.{said['stage']}.set", target=said["stage"], on=frozenset())
+            self._move(instance, word, entry.event.occurred_at, entry.cause, _word_of(said))
+
     def _look(self, track: Track, instance: Instance, at: datetime) -> tuple[Instance, frozenset[str]]:
         """Which of the rules by condition alone have become true. One truth counts once: until it was false again.
 
@@ -344,6 +365,12 @@ class _Folding:
                 instance.subject,
             )
         )
+
+
+def _word_of(said: Mapping[str, Any]) -> str:
+    """Who set a stage, and why, as far as that was said."""
+    by, reason = (str(said.get(name) or "").strip()[:MAX_SAID] for name in ("by", "reason"))
+    return f"set by {by or 'an operator'}{f': {reason}' if reason else ''}"
 
 
 def _may_move(rule: EventRule, instance: Instance, at: datetime) -> bool:

@@ -34,6 +34,7 @@ MOST_LEFT = 1_000
 MOST_TIED = 8
 """Checkouts and orders that lead to one cart; a person begins few, and a state is stored with every batch."""
 NOWHERE: Slot = ("", "", 0)
+ENDED_BY_ORDERS = (Per.CART, Per.CHECKOUT)
 FILLS = (Name.PRODUCT_ADDED, Name.CART_UPDATED)
 """What begins a cart again."""
 
@@ -94,8 +95,10 @@ class Instances:
             self._timed[instance.slot] = instance
         else:
             self._timed.pop(instance.slot, None)
-        if track.per is Per.CART and instance.stage in track.finals:
-            self._ended_carts[instance.slot] = instance
+        if track.per in ENDED_BY_ORDERS:
+            self._ended_carts.pop(instance.slot, None)
+            if instance.stage in track.finals:
+                self._ended_carts[instance.slot] = instance
 
     def current(self, track: str, key: str) -> Instance | None:
         """The latest run under this key."""
@@ -110,7 +113,7 @@ class Instances:
     def concerned_by(self, track: Track, entry: Entry) -> list[Instance]:
         """The open instances that an event may move, the one that it begins included."""
         own = is_own(track.per, entry.event.name)
-        if not own and track.per is Per.CART and is_order_event(entry.event.name):
+        if not own and track.per in ENDED_BY_ORDERS and is_order_event(entry.event.name):
             return self._ended_by(track, entry)
         if not own and track.per is not Per.CUSTOMER:
             return []
@@ -124,29 +127,50 @@ class Instances:
         return [self._begun(track, key, entry)] if own and self._begins(track, key, current, entry) else []
 
     def _begins(self, track: Track, key: str, ended: Instance | None, entry: Entry) -> bool:
-        """Only carts begin again, by what the ended run did not hold; of one that left that is forgotten."""
+        """Only carts begin again, by what the ended run did not hold, and checkouts that no id tells apart.
+
+        What a run held that has left is forgotten.
+        """
         event = entry.event
         if track.begins_on is not None and event.name not in track.begins_on:
             return False
         if ended is None and _remembered(track.name, key) not in self.left:
             return True
+        if track.per is Per.CHECKOUT:
+            return event.name == Name.CHECKOUT_STARTED and not checkouts_named(event)
         held = Subject() if ended is None else ended.subject
         return track.per is Per.CART and (
             event.name == Name.PRODUCT_ADDED or (event.name == Name.CART_UPDATED and holds_more(held, event))
         )
 
     def _ended_by(self, track: Track, entry: Entry) -> list[Instance]:
-        """An order ends all the customer's carts opened before it; only the one it names where carts are parallel."""
-        tied = self._tied_to(track, entry.event) if track.named_order_only else None
-        named = named_cart(entry.event) if track.named_order_only else None
-        return [
+        """An order ends all the customer's carts and checkouts opened before it, or where they are parallel its own."""
+        open_ = [
             instance
             for instance in self._by_slot.values()
-            if instance.track == track.name
-            and instance.stage not in track.finals
-            and instance.opened < entry.position
-            and (instance is tied if tied else named is None or instance.key == named)
+            if instance.track == track.name and instance.stage not in track.finals and instance.opened < entry.position
         ]
+        if not track.named_order_only:
+            return open_
+        if track.per is Per.CHECKOUT:
+            named = {*checkouts_named(entry.event), named_cart(entry.event)}
+            return [instance for instance in open_ if instance.key in named] or open_
+        tied, cart = self._tied_to(track, entry.event), named_cart(entry.event)
+        return [i for i in open_ if (i is tied if tied else cart is None or i.key == cart)]
+
+    def named(self, track: Track, key: str | None) -> Instance | None:
+        """The latest run under a key as it is shown; without a key the open one touched last."""
+        if track.per is Per.CUSTOMER:
+            return self.current(track.name, "")
+        if key is None:
+            open_ = [i for i in self._by_slot.values() if i.track == track.name and i.stage not in track.finals]
+            return max(open_, key=lambda i: (i.touched_at, i.opened, i.slot), default=None)
+        run = self.current(track.name, key) or self.current(track.name, key.rpartition("#")[0])
+        return run if run is not None and key in (run.key, run.shown_key) else None
+
+    def begun(self, track: Track, entry: Entry) -> Instance:
+        """The customer's own, which an operator's word begins when nothing has."""
+        return self._begun(track, "", entry)
 
     def _begun(self, track: Track, key: str, entry: Entry) -> Instance:
         """A new instance in the start stage; a further run is named after what ended the one before."""

@@ -24,6 +24,8 @@ NAMED = ("product_id", "sku", "variant")
 TOLD = ("name", "price", "url", "image_url")
 NOT_OF_A_CART = frozenset({"Product Added to Wishlist", "Product Removed from Wishlist", "Cart Shared"})
 
+NOBODYS = MESSAGE_EVENTS | {Name.STAGE_SET}
+
 
 def is_cart_event(name: str) -> bool:
     return rank_of(name) in (Rank.CART, Rank.CHECKOUT) and name not in NOT_OF_A_CART
@@ -36,13 +38,16 @@ def is_order_event(name: str) -> bool:
 def is_own(per: Per, name: str) -> bool:
     """Whether such an event is an instance's own: it may begin one, changes its contents, and `idle` counts from it.
 
-    What is said by our own mail is nobody's doing, and an order ends carts without being one of their events.
+    What is said by our own mail or by an operator is nobody's doing, and an order ends carts without being one of their
+    events.
     """
     match per:
         case Per.CUSTOMER:
-            return name not in MESSAGE_EVENTS
+            return name not in NOBODYS
         case Per.CART:
             return is_cart_event(name)
+        case Per.CHECKOUT:
+            return rank_of(name) is Rank.CHECKOUT
         case Per.ORDER:
             return is_order_event(name)
 
@@ -70,6 +75,8 @@ def key_of(per: Per, entry: Entry) -> str:
             return ""
         case Per.CART:
             return cart_key(entry)
+        case Per.CHECKOUT:
+            return next(iter(checkouts_named(entry.event)), None) or cart_key(entry)
         case Per.ORDER:
             return order_key(entry.event)
 
@@ -79,7 +86,7 @@ def subject_after(subject: Subject, per: Per, entry: Entry) -> Subject:
     match per:
         case Per.CUSTOMER:
             return subject
-        case Per.CART:
+        case Per.CART | Per.CHECKOUT:
             return _cart_after(subject, entry.event)
         case Per.ORDER:
             return _order_after(subject, entry.event)

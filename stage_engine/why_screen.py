@@ -125,7 +125,7 @@ def _came(stands: Stands, events: Mapping[Cause, Event]) -> Iterator[Text]:
         yield Text(named, style="bold").append(f"{said}{source}", style="not bold")
     if stands.final:
         return
-    place = Text(rule_place(came.rule, came.to_stage))
+    place = Text(came.reason if came.rule.endswith(".set") else rule_place(came.rule, came.to_stage))
     if rule is not None:
         place.append(f": {rule_text(rule, most=MOST_NAMED)}")
     if came.facts:

@@ -119,6 +119,7 @@ def unless_text(unless: Sequence[Instead], per: Per) -> str:
     own = {
         Per.CUSTOMER: "anything they do",
         Per.CART: "something done with this cart",
+        Per.CHECKOUT: "something done in this checkout",
         Per.ORDER: "news of this order",
     }
     certain = {event for instead in unless if instead.when is None for event in instead.events}

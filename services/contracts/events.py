@@ -52,6 +52,7 @@ class Name:
     PRODUCT_ADDED: Final = "Product Added"
     PRODUCT_REMOVED: Final = "Product Removed"
     CART_UPDATED: Final = "Cart Updated"
+    CHECKOUT_STARTED: Final = "Checkout Started"
     ORDER_COMPLETED: Final = "Order Completed"
     ORDER_REPORTED: Final = "Order Reported"
     ORDER_UPDATED: Final = "Order Updated"

@@ -21,6 +21,7 @@ _WORDS: Final = (
 _SPEAKING: Final = {
     Per.CUSTOMER: "One for each customer.",
     Per.CART: "One for each cart.",
+    Per.CHECKOUT: "One for each checkout.",
     Per.ORDER: "One for each order.",
 }
 

@@ -16,6 +16,7 @@ class Per(StrEnum):
 
     CUSTOMER = "customer"
     CART = "cart"
+    CHECKOUT = "checkout"
     ORDER = "order"
 
 

@@ -11,7 +11,11 @@ from stage_engine.model.model import ON, EventRule, Model, Per, TimedRule
 
 CLOSE: Final = 0.85
 """How alike two names must be (difflib's ratio) for one to be a slip of the other: a letter or two."""
-_EVENTS: Final = {Per.CART: "carts, checkouts and orders", Per.ORDER: "orders"}
+_EVENTS: Final = {
+    Per.CART: "carts, checkouts and orders",
+    Per.CHECKOUT: "checkouts and orders",
+    Per.ORDER: "orders",
+}
 
 
 def name_doubts(model: Model) -> Iterator[Doubt]:

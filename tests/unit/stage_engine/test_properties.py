@@ -117,6 +117,14 @@ tracks:
       full:   {enter: [{when: cart.quantity >= 2}, {when: 'stages.mood == "tired"', cooldown: 30m}]}
       viewed: {enter: [{after: 30m, since: Cart Viewed}, {after: 30m, since: [Cart Viewed, Order Reported]}]}
       ended:  {enter: [{on: [Order Completed, Order Reported]}], final: true}
+  checkout:
+    per: checkout
+    order_ends: named
+    stages:
+      begun:  {start: true, on: [Checkout Started, Payment Failed]}
+      failed: {enter: [{on: Payment Failed}, {when: facts.recent >= 2}]}
+      left:   {enter: [{after: 30m, since: [Payment Failed, Checkout Started], from: [begun, failed], cooldown: 1h}]}
+      paid:   {enter: [{on: [Order Completed, Order Reported]}], final: true}
 """
 )
 MODELS = {"ways": WAYS, "keyed": KEYED, "seven": SEVEN, "nasty": NASTY, "parallel": parallel_carts()}
@@ -125,12 +133,17 @@ NAMES = (
     "Product Viewed", "Product Viewed", "Product Added", "Product Added", "Product Removed", "Cart Updated",
     "Cart Viewed", "Checkout Started", "Order Completed", "Order Completed", "Order Reported", "Order Updated",
     "Order Cancelled", "Order Refunded", "Order Shipped", "Survey Answered", "Loyalty Joined", "Email Unsubscribed",
-    "Email Subscribed", "Message Sent", "Message Clicked", "Customer Identified",
+    "Email Subscribed", "Message Sent", "Message Clicked", "Customer Identified", "Stage Set", "Payment Failed",
 )  # fmt: skip
 SECONDS = (0, 0, 1, 2, 1_799, 1_800, 1_801, 3_599, 3_600, 3_601, 5_400, 7_200, 7_201, 86_400, 7_776_000, 7_779_600)
 WHO = ({"user_id": "u1"}, {"anonymous_id": "a1"}, {"user_id": "u1", "anonymous_id": "a1", "email": "a@b.c"})
 LINES = ([], [{"product_id": "p1"}], [{"product_id": "p1", "price": "0.10"}, {"product_id": "p2", "quantity": 2}])
 DAYS = (None, "soon", "2026-03-02", "2026-03-02T13:30", "2026-03-02T14:30:00+01:00", "2026-03-03")
+SETTINGS = (
+    ("mood", "keen", None), ("cart", "ended", None), ("cart", "active", "c1"), ("cart", "active", "c1#2"),
+    ("cart", "lost", "c2"), ("order", "placed", "o1"), ("lifecycle", "churned", None), ("checkout", "begun", "k1"),
+    ("none", "keen", None), ("mood", 7, ["x"]),
+)  # fmt: skip
 
 
 @st.composite
@@ -147,6 +160,7 @@ def entries(draw: st.DrawFn) -> Entry:
         "products": draw(st.sampled_from(LINES)),
         "kind": "nps",
         "day": draw(st.sampled_from(DAYS)),
+        **dict(zip(("track", "stage", "key"), draw(st.sampled_from(SETTINGS)), strict=True)),
         "score": draw(st.sampled_from((3, 9))),
     }
     return event(
