@@ -19,10 +19,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Slip:
-    """What is wrong with the part that the keys and indices `where` lead to."""
+    """What is wrong with the part that the keys and indices `where` lead to, at a `character` of the text there."""
 
     where: Steps
     message: str
+    character: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

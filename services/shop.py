@@ -56,6 +56,7 @@ class YamlFile:
             yaml = YAML(typ="rt")
             yaml.Constructor = _Constructor
             text = path.read_text(encoding="utf-8")
+            self._lines = text.splitlines()
             self.data: Any = _keyed_by_text(yaml.load(text))
         except OSError as error:
             raise ShopError(f"{path}:1:1 {error.strerror}; `stagepost init` writes a shop directory") from None
@@ -97,8 +98,22 @@ class YamlFile:
                 return line, column, depth
         return line, column, len(where)
 
-    def fault(self, where: Path_, message: str) -> ShopError:
-        return ShopError(f"{self.place(where)} {message}")
+    def fault(self, where: Path_, message: str, character: int | None = None) -> ShopError:
+        """`character` counts from 1 in the text that stands there."""
+        line, column = self.mark(where) if character is None else self.mark_in(where, character)
+        return ShopError(f"{self.path}:{line}:{column} {message}")
+
+    def mark_in(self, where: Path_, character: int) -> tuple[int, int]:
+        """Line and column of a character in the text at this path, as it is written: quoted, folded, on many lines."""
+        if not where or not self.holds(where):
+            return self.mark(where)  # it stands in what was laid under this file
+        node: Any = self.data
+        for step in where[:-1]:
+            node = node[step]
+        line, column = (node.lc.value if isinstance(node, CommentedMap) else node.lc.item)(where[-1])
+        text = str(node[where[-1]])
+        line, column = written_at(self._lines, line, column, text, character)
+        return line + 1, column + 1
 
     def mapping(self, where: Path_ = ()) -> dict[str, Any]:
         """The mapping at this path; raises ShopError when something else stands there."""
@@ -144,6 +159,25 @@ def _keyed_by_text(node: Any) -> Any:  # noqa: ANN401  any YAML
 
 def _as_text(key: Any) -> str:  # noqa: ANN401  any YAML
     return {None: "null", True: "true", False: "false"}.get(key, str(key)) if not isinstance(key, str) else key
+
+
+def written_at(lines: Sequence[str], line: int, column: int, text: str, character: int) -> tuple[int, int]:
+    """Where a character of a YAML text stands whose value begins at `line` and `column`; all but it count from 0.
+
+    The signs of the text stand in the file in their order, with quotes, escapes and line ends between them.
+    """
+    if lines[line][column : column + 1] in ("|", ">"):
+        line, column = line + 1, 0
+    place = line, column
+    for sign in "".join(text[:character].split()):
+        found = lines[line].find(sign, column)
+        while found < 0 and line + 1 < len(lines):
+            line, column = line + 1, 0
+            found = lines[line].find(sign, column)
+        if found < 0:
+            return place
+        place, column = (line, found), found + 1
+    return (place[0], place[1] + 1) if character > len(text.rstrip()) else place
 
 
 def plain(node: Any) -> Any:  # noqa: ANN401  any YAML

@@ -16,7 +16,9 @@ def check(directory: Path) -> Findings:
     except ShopError as error:
         return Findings(found=faults_of(error))
     source = reading.source
-    faults = [fault for slip in reading.faults for fault in faults_of(source.fault(slip.where, slip.message))]
+    faults = [
+        fault for slip in reading.faults for fault in faults_of(source.fault(slip.where, slip.message, slip.character))
+    ]
     doubted = [_finding(source, doubt) for doubt in doubts(reading.model) if _is_sure(doubt, reading)]
     return Findings(found=(*faults, *doubted), counts=_counts(reading.model), stages=reading.stages or None)
 

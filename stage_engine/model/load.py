@@ -38,7 +38,9 @@ def load_model(path: Path) -> Model:
     """Raises ShopError, one line a fault, each with file:line:column and the fix."""
     reading = read_model(path)
     if reading.faults:
-        raise ShopError("\n".join(str(reading.source.fault(slip.where, slip.message)) for slip in reading.faults))
+        raise ShopError(
+            "\n".join(str(reading.source.fault(slip.where, slip.message, slip.character)) for slip in reading.faults)
+        )
     return reading.model
 
 

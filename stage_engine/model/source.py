@@ -58,6 +58,7 @@ class Source:
         self.faults: list[Slip] = []
         self.unmade: frozenset[str] = frozenset()
         self._torn: frozenset[Steps] = frozenset()
+        self._preset = ""
 
     def written(self) -> ModelWritten:
         """What fits, with the preset under it. Raises ShopError for a file that is no mapping."""
@@ -73,16 +74,26 @@ class Source:
                 over = YamlFile(path).mapping()
                 lay_under(over, base)
                 base = over
-            lay_under(own, base)
+            self._preset = name
+            for where, known in lay_under(own, base):
+                said = f"there is no `{where[-1]}` in `{name}` to take away; {meant(where[-1], known)}"
+                self.faults.append(Slip(where, said))
+                _drop(own, where)
         fitted = self.file.fitting([], ModelWritten)
         self.faults += fitted.slips
         self._torn = fitted.torn
         return fitted.value or ModelWritten()
 
-    def fault(self, where: Where, message: str) -> None:
-        """Nothing is said of a whole from which a faulty part was left out: that may be why."""
+    def fault(self, where: Where, message: str, character: int | None = None) -> None:
+        """Nothing is said of a whole from which a faulty part was left out: that may be why.
+
+        `character` counts in the text that stands there. Of what only the preset says its name is told.
+        """
+        if self._preset and not self.file.holds(where):
+            named = ".".join(str(step) for step in where if step not in ("tracks", "stages", "enter"))
+            message = f"of the preset's `{named}`: {message}"
         if not any(torn[: len(where)] == tuple(where) for torn in self._torn):
-            self.faults.append(Slip(tuple(where), message))
+            self.faults.append(Slip(tuple(where), message, character))
 
     def condition(self, where: Where, text: str | None, scope: Names) -> Condition | None:
         if text is None:
@@ -90,7 +101,7 @@ class Source:
         try:
             return compile_condition(text, scope)
         except ConditionError as error:
-            self.fault(where, f"in `{text}`, at character {error.column}: {error}")
+            self.fault(where, f"in `{text}`: {error}", error.column)
             return None
 
     def events(self, where: Where, listed: Sequence[str]) -> None:
@@ -121,6 +132,13 @@ class Source:
             )
             return None
         return found
+
+
+def _drop(own: dict[str, Any], where: Where) -> None:
+    held: Any = own
+    for step in where[:-1]:
+        held = held[step]
+    del held[where[-1]]
 
 
 def meant(name: str, known: Iterable[str]) -> str:

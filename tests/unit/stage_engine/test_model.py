@@ -74,8 +74,8 @@ def test_an_unknown_key_is_refused_with_its_place_and_the_fix() -> None:
         ("{ahead: 1d, since: traits.x}", "`ahead:` goes with `of:`"),
         ("{on: Go, cooldown: 0s}", "`0s` is too short"),
         ("{when: event.x}", "`event` is not known here"),
-        ("{on: Go, when: facts.x > 1}", "at character"),
-        ("{on: Go, when: facts}", "at character"),
+        ("{on: Go, when: facts.x > 1}", "1:76 in `facts.x > 1`: `facts` has no `x`"),
+        ("{on: Go, when: facts}", "1:70 in `facts`: "),
     ],
 )
 def test_a_rule_that_can_not_be_meant_is_refused(rule: str, said: str) -> None:
@@ -170,3 +170,74 @@ def test_a_model_without_tracks_is_refused() -> None:
 
 def test_all_faults_are_told_at_once() -> None:
     assert len(fault("tracks: {one: {stages: {a: {}}}, two: {stages: {a: {}}}}").splitlines()) == 2
+
+
+# Over a preset
+
+SEVEN = "extends: seven-stage\n"
+
+
+def test_a_shop_takes_a_part_of_the_preset_away() -> None:
+    before, after = model("extends: seven-stage"), model("extends: seven-stage\ntracks: {cart: null}")
+    assert [track.name for track in after.tracks] == [t.name for t in before.tracks if t.name != "cart"]
+
+
+def test_what_is_not_there_can_not_be_taken_away() -> None:
+    said = fault(SEVEN + "tracks:\n  lifecycle:\n    stages:\n      advocaci: null")
+    assert said == "5:7 there is no `advocaci` in `seven-stage` to take away; did you mean `advocacy`?"
+    assert "there is no `card` in `seven-stage` to take away; did you mean `cart`?" in fault(
+        SEVEN + "tracks: {card: ~}"
+    )
+    assert "to take away" in fault(SEVEN + "facts: {none: }")
+
+
+def test_rules_that_still_name_what_was_taken_away_are_told_of_by_their_name() -> None:
+    said = fault(SEVEN + "tracks: {lifecycle: {stages: {advocacy: null}}}")
+    assert "of the preset's `lifecycle.at_risk.0.from`: `lifecycle` has no stage `advocacy`; there are: " in said
+    said = fault(SEVEN + "facts: {orders: null}")
+    assert "of the preset's `lifecycle.purchase.0.when`: in `facts.orders == 1`: `facts` has no `orders`" in said
+
+
+def test_without_a_preset_there_is_nothing_to_take_away() -> None:
+    assert "not nothing" in fault("tracks: {way: {stages: {a: {start: true}, b: null}}}")
+
+
+def test_what_the_preset_has_keeps_its_place_and_what_is_new_comes_after() -> None:
+    own = "tracks: {lifecycle: {stages: {vip: {enter: [{on: Go}]}, interest: {enter: [{on: Go}]}, zeal: {enter: []}}}}"
+    before, after = (
+        model("extends: seven-stage").track("lifecycle").stages,
+        model(SEVEN + own).track("lifecycle").stages,
+    )
+    assert after == (*before, "vip", "zeal")
+
+
+# The character at fault in a condition, however it is written
+
+
+PLACED = """tracks:
+  way:
+    stages:
+      a: {start: true}
+      b:
+        enter:
+          - on: Go
+            when: """
+DEEP = "\n" + " " * 14
+
+
+@pytest.mark.parametrize(
+    ("written", "place"),
+    [
+        ("event.a && facts.oders > 1", "8:36"),
+        ("'event.a && facts.oders > 1'", "8:37"),
+        ('"event.a && facts.oders > 1"', "8:37"),
+        ("'event.a == ''x'' && facts.oders > 1'", "8:46"),
+        ('"event.a == \\"x\\" && facts.oders > 1"', "8:46"),
+        (f"event.a{DEEP}&& facts.oders > 1", "9:24"),
+        (f">-{DEEP}event.a{DEEP}&& facts.oders > 1", "10:24"),
+        (f"|{DEEP}event.a &&{DEEP}facts.oders > 1", "10:21"),
+        ("event.a &&", "8:29"),
+    ],
+)
+def test_a_fault_in_a_condition_is_shown_at_its_character(written: str, place: str) -> None:
+    assert fault(PLACED + written).split(" ", 1)[0] == place
