@@ -111,7 +111,8 @@ def _tell(applied: Applied, what: str) -> None:
 async def _bring(engine: AsyncEngine, applied: Applied) -> None:
     columns = (TextColumn("Bringing customers to it"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     done = 0
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=None, visible=False)
         most = 0
 
