@@ -1,7 +1,7 @@
 """The HTTP face of ingest. The hot routes are plain ASGI: a FastAPI route with models costs four times their CPU."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -19,12 +19,13 @@ from starlette.types import Receive, Scope, Send
 from ingest import measures
 from ingest.cors import Headers, cors_headers, preflight_headers
 from ingest.decide import Decision, decide
-from ingest.dialects.reading import Body, Call
-from ingest.limits import Limits, read_body, without_half_pairs
+from ingest.dialects.reading import Call
+from ingest.doors import Asked, Door, by_key
+from ingest.limits import Limits, read_body
 from ingest.openapi import document
 from ingest.publish import Publisher
-from ingest.routes import HOT_ROUTES, HotRoute
-from ingest.storefronts import Keys, Source, key_of_call
+from ingest.routes import HOT_ROUTES
+from ingest.storefronts import Keys
 from services.errors import BadRequest, RequestError, TooLarge
 from services.process import Readiness, operational_routes
 
@@ -58,7 +59,12 @@ def create_app(ingest: Ingest) -> FastAPI:
         exception_handlers={HTTPException: _http_error},
     )
     app.router.routes.extend(
-        Route(route.path, _HotEndpoint(route, ingest), methods=["POST", "OPTIONS"]) for route in HOT_ROUTES
+        Route(
+            route.path,
+            _HotEndpoint(route.path, by_key(ingest.keys, route.open_body), ingest),
+            methods=["POST", "OPTIONS"],
+        )
+        for route in HOT_ROUTES
     )
     app.router.routes.extend(operational_routes(ingest.readiness))
     return app
@@ -78,8 +84,9 @@ class _ClientLeft(Exception):
 
 
 class _HotEndpoint:
-    def __init__(self, route: HotRoute, ingest: Ingest) -> None:
-        self._route = route
+    def __init__(self, path: str, door: Door, ingest: Ingest) -> None:
+        self._path = path
+        self._door = door
         self._ingest = ingest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,33 +94,33 @@ class _HotEndpoint:
         if scope["method"] == "OPTIONS":
             await _answer(send, HTTPStatus.OK, b"{}", preflight_headers(headers))
             return
+        asked = Asked(headers, scope["query_string"], scope["path_params"])
         stream = _Stream(receive)
         extra = cors_headers(headers)
         body: Any
         try:
-            body, status = (await self._take(headers, scope["query_string"], stream)).answer, HTTPStatus.OK
+            body, status = (await self._take(asked, stream)).answer, HTTPStatus.OK
         except RequestError as error:
             body, status = error.body, error.status
             extra += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
         except _ClientLeft:
             return
         except Exception:
-            log.exception("a call could not be answered", route=self._route.path)
+            log.exception("a call could not be answered", route=self._path)
             body = {"code": "internal_error", "message": "ingest failed; the fault is ours and is in its log"}
             status = HTTPStatus.INTERNAL_SERVER_ERROR
         if not stream.ended:
             extra.append((b"connection", b"close"))  # the rest of the body is not read
-        measures.requests(self._route.path, status).inc()
+        measures.requests(self._path, status).inc()
         await _answer(send, status, _encode(body), extra)
 
-    async def _take(self, headers: dict[bytes, bytes], query: bytes, stream: "_Stream") -> Decision:
+    async def _take(self, asked: Asked, stream: "_Stream") -> Decision:
         """One call from its key to Kafka's acknowledgement; raises a RequestError for what the client must know."""
-        ingest = self._ingest
-        key = key_of_call(headers, query)
-        source = ingest.keys.source_of(key) if key else None
-        raw = without_half_pairs(await self._read(headers, stream))
+        ingest, headers = self._ingest, asked.headers
+        opened = self._door(asked)
+        raw = await self._read(headers, stream)
         received_at = ingest.clock()
-        body, source = self._opened(raw, source)
+        body, source = opened(raw)
         call = Call(
             storefront=source.storefront,
             said_by=source.said_by,
@@ -121,7 +128,7 @@ class _HotEndpoint:
             new_id=lambda: ingest.new_id(received_at),
             sent_at=headers[b"sentat"].decode("latin-1") if b"sentat" in headers else None,
         )
-        decision = decide(body, call, ingest.limits, route=self._route.path)
+        decision = decide(body, call, ingest.limits, route=self._path)
         for rejected in decision.rejected:
             measures.rejected(source.storefront, rejected.refusal.code).inc()
         if body.single and decision.rejected:
@@ -133,7 +140,7 @@ class _HotEndpoint:
         measures.accepted(source.storefront).inc(len(decision.events))
         return decision
 
-    async def _read(self, headers: dict[bytes, bytes], stream: "_Stream") -> bytes:
+    async def _read(self, headers: Mapping[bytes, bytes], stream: "_Stream") -> bytes:
         try:
             async with asyncio.timeout(self._ingest.limits.body_time.total_seconds()):
                 return await read_body(
@@ -144,16 +151,6 @@ class _HotEndpoint:
                 )
         except TimeoutError:
             raise self._ingest.publisher.too_slow() from None
-
-    def _opened(self, raw: bytes, source: Source | None) -> tuple[Body, Source]:
-        """The body taken apart, and whose it is: a body that can't be read names nobody."""
-        try:
-            body = self._route.open_body(raw)
-        except RequestError:
-            if source is None:
-                self._ingest.keys.source_of(None)
-            raise
-        return body, source or self._ingest.keys.source_of(body.key)
 
 
 class _Stream:

@@ -1,0 +1,47 @@
+"""How a call gets in: a door is asked before the body is read, and opens the body once it is there.
+
+It says whose call it is, and so whose word it is. What it raises is a RequestError, as the caller will read it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ingest.dialects.reading import Body
+from ingest.limits import without_half_pairs
+from ingest.storefronts import Keys, Source, key_of_call
+from services.errors import RequestError
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call before its body came. Names of headers are in lower case; `path` holds what stands in the route's {}."""
+
+    headers: Mapping[bytes, bytes]
+    query: bytes
+    path: Mapping[str, Any]
+
+
+Opened = Callable[[bytes], tuple[Body, Source]]
+Door = Callable[[Asked], Opened]
+
+
+def by_key(keys: Keys, open_body: Callable[[bytes], Body]) -> Door:
+    """By a write key: outside the body, which is then not even read for an unknown one, or in it."""
+
+    def asked(call: Asked) -> Opened:
+        key = key_of_call(call.headers, call.query)
+        source = keys.source_of(key) if key else None
+        return lambda raw: _opened(without_half_pairs(raw), source)
+
+    def _opened(raw: bytes, source: Source | None) -> tuple[Body, Source]:
+        """The body taken apart, and whose it is: a body that can't be read names nobody."""
+        try:
+            body = open_body(raw)
+        except RequestError:
+            if source is None:
+                keys.source_of(None)
+            raise
+        return body, source or keys.source_of(body.key)
+
+    return asked
