@@ -15,6 +15,7 @@ from stage_engine.asking import Answer
 from stage_engine.model.model import Model, TimedRule
 from stage_engine.why import BEFORE_ALL, ByEvent, ByTime, Clock, Part, Stands, Way, Why
 from stage_engine.why_words import (
+    OPERATORS_WORD,
     counts_from,
     event_text,
     instance_name,
@@ -123,9 +124,10 @@ def _came(stands: Stands, events: Mapping[Cause, Event]) -> Iterator[Text]:
         yield line.append(source, style="not bold")
     else:
         yield Text(named, style="bold").append(f"{said}{source}", style="not bold")
-    if stands.final:
+    is_set = came.rule.endswith(f".{OPERATORS_WORD}")
+    if stands.final and not is_set:
         return
-    place = Text(came.reason if came.rule.endswith(".set") else rule_place(came.rule, came.to_stage))
+    place = Text(came.reason if is_set else rule_place(came.rule, came.to_stage))
     if rule is not None:
         place.append(f": {rule_text(rule, most=MOST_NAMED)}")
     if came.facts:

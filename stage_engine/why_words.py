@@ -12,6 +12,8 @@ from stage_engine.why import BEFORE_ALL, ByEvent, ByTime, Clock, Instead, Next, 
 
 NAMED = 3
 """Events that one sentence names; the whole list is in the answer over HTTP."""
+OPERATORS_WORD = "set"
+"""The end of a rule's id that stands for a `Stage Set`."""
 _OF_EVENT = re.compile(r"\bevent\.(\w+)")
 ENOUGH = 30
 _TIMES = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
@@ -37,11 +39,13 @@ def listed(names: Sequence[str], *, last: str = "or", most: int = NAMED) -> str:
 
 
 def rule_place(rule_id: str, stage: str) -> str:
-    """Where a rule stands in the shop's file."""
+    """Where a rule stands in the shop's file; an operator's word is none."""
     kind = rule_id.rpartition(".")[2]
     number = rule_id.rpartition("[")[2].removesuffix("]")
     if kind == "start":
         return f"`start` of `{stage}`"
+    if kind == OPERATORS_WORD:
+        return "no rule: an operator's word"
     if kind == "on":
         return f"`on` of `{stage}`"
     return f"{_ordinal(int(number) + 1)} `enter` of `{stage}`" if number.isdigit() else f"`{stage}`"

@@ -94,6 +94,14 @@ def test_a_browsers_word_is_marked_and_an_event_that_is_not_kept_is_named_by_its
     assert "  by  event v1, from awareness" in shown(answer(see(viewed)))
 
 
+def test_an_operators_word_is_said_with_who_and_why() -> None:
+    word = event("Stage Set", "1h", id="set-1", track="lifecycle", stage="advocacy", reason="wrote us a letter")
+    lines = shown(answer(see(*BOUGHT, word), *BOUGHT, word))
+    assert lines[lines.index("  by  Stage Set set-1, from purchase") + 1] == (
+        "      set by an operator: wrote us a letter"
+    )
+
+
 def test_imported_history_is_said_to_be_that() -> None:
     bought = ordered(imported="1d")
     lines = shown(answer(see(bought), bought))
