@@ -9,7 +9,7 @@ from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -35,10 +35,11 @@ REST: Final = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A directory as it would be stored."""
+    """A directory as it would be stored. `model` is as it is written, with what it extends under it."""
 
     files: dict[str, bytes]
     folding: dict[str, str]
+    model: dict[str, Any]
 
     @classmethod
     def of(cls, directory: Path) -> "Draft":
@@ -54,7 +55,7 @@ class Draft:
             storefront: _fingerprint(FOLD_VERSION, model, said.currency, said.trust, said.timezone)
             for storefront, said in load_shop(directory).storefronts.items()
         }
-        return cls(files=files, folding=folding)
+        return cls(files=files, folding=folding, model=model)
 
 
 def _fingerprint(*what: object) -> str:

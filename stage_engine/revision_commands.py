@@ -1,4 +1,4 @@
-"""`stagepost apply`, `stagepost rollback`, `stagepost revisions`: which revision of the shop is in force."""
+"""`stagepost plan`, `apply`, `rollback` and `revisions`: which revision of the shop is in force."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,9 +11,27 @@ Directory = Annotated[Path | None, typer.Argument(help="The shop directory; with
 
 
 def register(app: typer.Typer) -> None:
+    app.command()(plan)
     app.command()(apply)
     app.command()(rollback)
     app.command()(revisions)
+
+
+def plan(
+    directory: Directory = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,  # noqa: FBT002  how typer spells a flag
+    max_moved: Annotated[
+        str | None, typer.Option(help="Exit 3 when more would move: a number, or a share as in 5%.")
+    ] = None,
+) -> None:
+    """Say what a shop directory would change: the model, the follow-ups, and which customers would stand elsewhere."""
+    from stage_engine import revision_desk
+
+    run_main(
+        revision_desk.RevisionSettings,
+        revision_desk.planning(directory, as_json=as_json, max_moved=max_moved),
+        service="plan",
+    )
 
 
 def apply(

@@ -1,7 +1,8 @@
 """The commands about revisions at work: what they refuse, and how they tell of progress."""
 
 import json
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.checks import Level, check_shop
-from services.errors import ShopError
+from services.errors import ConfigurationError, ShopError
 from services.postgres import check_migrated, create_engine, reading
 from services.revisions import store
 from services.revisions.store import Active
@@ -20,7 +21,13 @@ from services.settings import PostgresSettings, Settings
 from stage_engine import revising
 from stage_engine.forward import count_behind
 from stage_engine.in_force import InForce
+from stage_engine.plan_screen import plan_screen, plan_view
+from stage_engine.planning import make_plan
 from stage_engine.revising import Applied, Draft
+
+WIDTH = 100
+EXIT_TOO_MANY = 3
+"""A plan moves more customers than its caller allows."""
 
 Main = Callable[["RevisionSettings"], Coroutine[Any, Any, None]]
 
@@ -50,6 +57,35 @@ def applying(named: Path | None, *, note: str, expect: int | None, first_only: b
         await _bring(engine, applied)
 
     return _with_engine(work)
+
+
+def planning(named: Path | None, *, as_json: bool, max_moved: str | None) -> Main:
+    async def work(engine: AsyncEngine, settings: RevisionSettings) -> None:
+        directory = named or settings.shop
+        draft = sound(directory)
+        with _progress("Folding histories twice") as tell:
+            plan = await make_plan(engine, draft, directory, tell)
+        if as_json:
+            typer.echo(json.dumps(plan_view(plan), indent=2, ensure_ascii=False))
+        else:
+            console = Console(highlight=False)
+            console.width = min(console.width, WIDTH) if console.is_terminal else WIDTH
+            console.print(plan_screen(plan, str(directory)))
+        if max_moved is not None and len(plan.tally.moved) > threshold(max_moved, plan.tally.customers):
+            typer.echo(f"{len(plan.tally.moved)} customers would move; --max-moved {max_moved} allows fewer", err=True)
+            raise typer.Exit(EXIT_TOO_MANY)
+
+    return _with_engine(work)
+
+
+def threshold(said: str, customers: int) -> float:
+    """`5%` of them, or a number. Raises ConfigurationError for what is neither."""
+    number = said.removesuffix("%").strip()
+    try:
+        most = float(number)
+    except ValueError:
+        raise ConfigurationError(f"--max-moved takes a number or a share, as in 100 or 5%; not `{said}`") from None
+    return customers * most / 100 if said.endswith("%") else most
 
 
 def rolling_back(number: int | None) -> Main:
@@ -108,19 +144,28 @@ def _tell(applied: Applied, what: str) -> None:
         typer.echo(f"revision {now} is in force{was}")
 
 
-async def _bring(engine: AsyncEngine, applied: Applied) -> None:
-    columns = (TextColumn("Bringing customers to it"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    done = 0
+@contextmanager
+def _progress(doing: str) -> Iterator[Callable[[int, int], None]]:
+    """To be told how much is done, and of how much."""
+    columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=None, visible=False)
-        most = 0
+
+        def tell(done: int, total: int) -> None:
+            progress.update(task, total=total, completed=done, visible=total > 0)
+
+        yield tell
+
+
+async def _bring(engine: AsyncEngine, applied: Applied) -> None:
+    most = 0
+    with _progress("Bringing customers to it") as show:
 
         def tell(left: int) -> None:
-            nonlocal most, done
+            nonlocal most
             most = max(most, left)
-            done = most - left
-            progress.update(task, total=most, completed=done, visible=most > 0)
+            show(most - left, most)
 
         try:
             await revising.bring_everyone(engine, tell)
