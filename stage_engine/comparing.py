@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from services.follow_up_starts import Start
 from stage_engine.fold import Folded
 
 Stands = str | None
@@ -50,12 +49,13 @@ class Tally:
     unfolded: int = 0
     """Whose fold would stumble: they would be on hold."""
 
-    def add(self, customer: UUID, found: list[Moved], starts: Mapping[str, Start]) -> None:
+    def add(self, customer: UUID, found: list[Moved], starts: Mapping[str, tuple[str, str]]) -> None:
+        """`starts` has the track and the stage at which each follow-up starts."""
         self.customers += 1
         if not found:
             return
         self.moved.append(customer)
         self.stages.update((one.track, one.before, one.after) for one in found)
         self.rules.update({one.rule or f"{one.track}: nothing any more" for one in found})
-        there = {Start(one.track, one.after) for one in found if one.after is not None}
+        there = {(one.track, one.after) for one in found}
         self.follow_ups.update(name for name, start in starts.items() if start in there)
