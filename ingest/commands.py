@@ -1,17 +1,21 @@
-"""`stagepost ingest`, `stagepost forget-ingest`, `stagepost import`."""
+"""`stagepost ingest`, `stagepost forget-ingest`, `stagepost import`, `stagepost spool`."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from services.commands import run_main
+from services.commands import EXIT_NEEDS_A_PERSON, run_main
 
 
 def register(app: typer.Typer) -> None:
     app.command()(ingest)
     app.command()(forget_ingest)
     app.command(name="import")(import_)
+    spool = typer.Typer(no_args_is_help=True, help="What ingest accepted while Kafka was away, and still has on disk.")
+    spool.command("list")(spool_list)
+    spool.command("drain")(spool_drain)
+    app.add_typer(spool, name="spool")
 
 
 def ingest() -> None:
@@ -25,13 +29,13 @@ def ingest() -> None:
 def forget_ingest(ingest_id: str) -> None:
     """Wait no more for an ingest that is gone for good. See first that it does not run."""
     from ingest.forget import forget
-    from ingest.settings import ForgetSettings
+    from ingest.settings import KafkaOnly
     from services.contracts.progress import IngestId
 
-    async def run(settings: ForgetSettings) -> None:
+    async def run(settings: KafkaOnly) -> None:
         await forget(IngestId(ingest_id), settings.kafka)
 
-    run_main(ForgetSettings, run, service="forget-ingest")
+    run_main(KafkaOnly, run, service="forget-ingest")
 
 
 def import_(
@@ -65,3 +69,31 @@ def import_(
         from_start=from_start,
     )
     run_main(DryRunSettings if dry_run else ImportSettings, work, service="import")
+
+
+StateFolder = Annotated[Path, typer.Argument(metavar="DIR", help="an ingest's STAGEPOST_STATE_FOLDER, or a copy of it")]
+
+
+def spool_list(folder: StateFolder) -> None:
+    """Say what lies in the spools of a state folder."""
+    from ingest.spool_desk import listed
+    from services.errors import StagepostError
+
+    try:
+        lines = listed(folder)
+    except StagepostError as error:
+        typer.echo(f"stagepost spool list: {error}", err=True)
+        raise typer.Exit(EXIT_NEEDS_A_PERSON) from None
+    typer.echo("\n".join(lines) or "no spool is here: nothing is owed")
+
+
+def spool_drain(folder: StateFolder) -> None:
+    """Put on Kafka what lies there, and take leave for who accepted it: before a machine is taken away."""
+    from ingest.service import utc_now
+    from ingest.settings import KafkaOnly
+    from ingest.spool_desk import drain
+
+    async def run(settings: KafkaOnly) -> None:
+        await drain(folder, settings.kafka, utc_now, typer.echo)
+
+    run_main(KafkaOnly, run, service="spool drain")

@@ -103,10 +103,10 @@ ERRORS: Final[dict[int, tuple[str, tuple[tuple[str, str], ...]]]] = {
         "Not taken now; wait as Retry-After says and send the same again",
         (
             (
-                "outcome_unknown",
-                "Kafka has not acknowledged the events in time. Send the call again with the same ids: …",
+                "spool_full",
+                "Kafka does not acknowledge now, and the spool can't take more. Send the call again with the same …",
             ),
-            ("unavailable", "Kafka can't be reached now. Send the call again with the same ids: …"),
+            ("unavailable", "ingest has not reached Kafka yet"),
             ("too_slow", "the body did not come in in time"),
         ),
     ),
@@ -147,7 +147,7 @@ def _operation(route: HotRoute) -> dict[str, Any]:
         },
         "responses": {
             "200": {
-                "description": "Every event is on Kafka: the accepted ones as events, the rejected as dead letters",
+                "description": "Every event is durable: the accepted ones as events, the rejected as dead letters",
                 "content": {"application/json": _content("Taken", _TAKEN)},
             },
             **{str(status): _error(status, *said) for status, said in ERRORS.items()},

@@ -18,9 +18,13 @@ REPORT_DEADLINE = timedelta(seconds=5)
 
 
 class InFlight:
-    """What was received and may yet come to be on the topic. Each is open from its receipt until its end is certain."""
+    """What was received and may yet come to be on the topic. Each is open from its receipt until its end is certain.
 
-    def __init__(self) -> None:
+    `spooled` is the earliest receipt of what lies in the spool.
+    """
+
+    def __init__(self, spooled: Callable[[], datetime | None] = lambda: None) -> None:
+        self._spooled = spooled
         self._open: dict[int, datetime] = {}
         self._numbers = count()
         self._none_left = asyncio.Event()
@@ -30,21 +34,26 @@ class InFlight:
         return len(self._open)
 
     def begin(self, received_at: datetime) -> Callable[[], None]:
-        """Returns what ends it."""
+        """Returns what ends it, however often that is called."""
         number = next(self._numbers)
         self._open[number] = received_at
         self._none_left.clear()
 
         def end() -> None:
-            del self._open[number]
+            self._open.pop(number, None)
             if not self._open:
                 self._none_left.set()
 
         return end
 
     def settled(self, now: datetime) -> datetime:
-        """Everything received before this has ended: the earliest receipt that is open, else now."""
-        return min(self._open.values(), default=now)
+        """Everything received before this has ended: the earliest receipt that is open or in the spool, else now."""
+        spooled = self._spooled()
+        return min(min(self._open.values(), default=now), now if spooled is None else spooled)
+
+    @property
+    def owes(self) -> bool:
+        return bool(self._open) or self._spooled() is not None
 
     async def none_left(self) -> None:
         await self._none_left.wait()
@@ -67,7 +76,7 @@ class Reporter:
         return await self._send(encode_settled(Settled(settled=self._in_flight.settled(now))), now)
 
     async def leave(self, *, within: timedelta) -> bool:
-        """The tombstone, once nothing is open any more: neither an event nor a report, which would undo it.
+        """The tombstone, once nothing is open or spooled any more, and no report under way, which would undo it.
 
         False when that did not come to be in time: the last report stays, and holds the watermark until this id is
         adopted again or was silent for too long.
@@ -76,7 +85,7 @@ class Reporter:
             async with asyncio.timeout(within.total_seconds()):
                 await self._in_flight.none_left()
                 await self._reports.none_left()
-                if await self._send(None, self._clock()):
+                if not self._in_flight.owes and await self._send(None, self._clock()):
                     return True
         except TimeoutError:
             pass

@@ -3,19 +3,26 @@
 import asyncio
 import contextlib
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import structlog
 from aiokafka.errors import KafkaError
 
+from ingest import measures
 from ingest.app import Ingest, create_app
-from ingest.lasting import adopted
+from ingest.breaker import Closed, Open
+from ingest.drain import Drainer
+from ingest.lasting import Holding, adopted
+from ingest.orphans import LOOKED_FOR_EVERY, Orphans
 from ingest.progress import InFlight, Reporter
 from ingest.publish import Publisher
 from ingest.settings import IngestSettings
+from ingest.spool import Spool
 from ingest.storefronts import Keys
-from services.contracts.progress import REPORTED_EVERY, IngestId
+from ingest.switch import Switch
+from services.contracts.progress import REPORTED_EVERY
 from services.errors import Unreachable
 from services.kafka import Sender, check_topics
 from services.process import Readiness, repeat, run_service
@@ -27,6 +34,8 @@ CONTACT_DEADLINE = 10.0
 """Seconds for one try to reach Kafka at the start."""
 CONTACT_REST = 1.0
 """Seconds between two tries."""
+LOOKED_AT_EVERY = 0.1
+"""Seconds between two looks at whether the spool has anything to drain."""
 LEAVING = timedelta(seconds=5)
 """For what is in flight to end when told to stop; a producer that has no answer by then won't have one soon."""
 STOPPING = timedelta(seconds=2)
@@ -35,20 +44,42 @@ STOPPING = timedelta(seconds=2)
 
 async def serve(settings: IngestSettings) -> None:
     """Runs until told to stop. Raises NotMigrated when Kafka is there and the topics are not."""
-    with adopted(settings.state_folder) as ingest_id:
-        log.info("has its lasting id", ingest=ingest_id)
-        await serve_as(ingest_id, settings)
+    with adopted(settings.state_folder) as holding:
+        log.info("has its lasting id", ingest=holding.ingest)
+        spool = Spool(holding.spool, settings.spool)
+        try:
+            owes = await serve_as(holding, spool, settings)
+        except BaseException:
+            await spool.close()
+            raise
+        if not owes:
+            await spool.discard()
+            return
+        await spool.close()
+        if spool.left:
+            log.warning(
+                "leaves events in its spool; start ingest again, or run `stagepost spool drain`",
+                records=spool.left,
+                path=str(holding.folder.absolute()),
+            )
 
 
-async def serve_as(ingest_id: IngestId, settings: IngestSettings) -> None:
+async def serve_as(holding: Holding, spool: Spool, settings: IngestSettings) -> bool:
+    """Whether the id still owes anything afterwards: what lies in its spool, or to take its leave."""
     readiness = Readiness({"kafka", "progress"})
-    in_flight = InFlight()
+    switch = Switch(Open(0, utc_now()) if spool.reported or spool.left else Closed())
+    in_flight = InFlight(lambda: spool.oldest)
     sender = Sender(settings.kafka, client_id="stagepost-ingest")
     reports = Sender(settings.kafka, client_id="stagepost-ingest-progress", linger=timedelta())
-    reporter = Reporter(ingest_id, reports, in_flight, utc_now)
+    reporter = Reporter(holding.ingest, reports, in_flight, utc_now)
+    drainer = Drainer(spool, sender, switch, utc_now)
+    orphans = Orphans(
+        settings.state_folder, sender=sender, reports=reports, settings=settings.spool, switch=switch, clock=utc_now
+    )
+    measures.watch(spool, settings.spool.max_bytes, utc_now)
     ingest = Ingest(
         keys=Keys(settings.write_keys),
-        publisher=Publisher(sender, settings.publish, in_flight),
+        publisher=Publisher(sender, settings.publish, in_flight, spool, switch),
         readiness=readiness,
         limits=settings.limits,
         clock=utc_now,
@@ -56,29 +87,52 @@ async def serve_as(ingest_id: IngestId, settings: IngestSettings) -> None:
     )
 
     async def report() -> bool:
-        if await reporter.step() and readiness.waiting_for:
-            readiness.ready("progress")
-            log.info("ready", http=f"{settings.http.host}:{settings.http.port}")
+        if await reporter.step():
+            await spool.set_reported(True)
+            if readiness.waiting_for:
+                readiness.ready("progress")
+                log.info("ready", http=f"{settings.http.host}:{settings.http.port}")
         return False
+
+    def without_kafka() -> None:
+        """Under an id that engines wait for already, traffic can be taken: into the spool."""
+        if spool.reported and readiness.waiting_for:
+            readiness.waiting_for.clear()
+            log.warning("starts without Kafka; calls go to the spool")
+
+    async def left() -> bool:
+        if not await drainer.empty(settings.spool.leaving):
+            return False
+        await spool.set_reported(False)  # before the leave: whoever adopts this must not take it for waited for
+        return not spool.reported and await reporter.leave(within=LEAVING)
+
+    owes = True
 
     async def kafka(stopping: asyncio.Event) -> None:
         """Stops after the HTTP server: what is in flight then is what nobody waits for any more."""
+        nonlocal owes
         try:
-            if await contacted(settings.kafka, sender, stopping):
+            if await contacted(settings.kafka, sender, stopping, without_kafka):
                 readiness.ready("kafka")
-                await repeat(report, stopping, idle=REPORTED_EVERY)
-                await reporter.leave(within=LEAVING)
+                async with asyncio.TaskGroup() as loops:
+                    loops.create_task(repeat(report, stopping, idle=REPORTED_EVERY))
+                    loops.create_task(repeat(drainer.step, stopping, idle=LOOKED_AT_EVERY))
+                    loops.create_task(repeat(orphans.step, stopping, idle=LOOKED_FOR_EVERY))
+                owes = not await left()
         finally:
             await asyncio.gather(sender.stop(grace=STOPPING), reports.stop(grace=STOPPING))
 
     await run_service(create_app(ingest), settings.http, {"kafka": kafka})
+    return owes
 
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-async def contacted(settings: KafkaSettings, sender: Sender, stopping: asyncio.Event) -> bool:
+async def contacted(
+    settings: KafkaSettings, sender: Sender, stopping: asyncio.Event, without: Callable[[], None]
+) -> bool:
     """True once Kafka has the topics and the sender is connected; tries until told to stop."""
     waiting = False
     while not stopping.is_set():
@@ -90,6 +144,7 @@ async def contacted(settings: KafkaSettings, sender: Sender, stopping: asyncio.E
             if not waiting:
                 log.warning("waiting for Kafka", bootstrap_servers=settings.bootstrap_servers, error=repr(error))
             waiting = True
+            without()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), CONTACT_REST)
         else:

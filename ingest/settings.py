@@ -20,10 +20,27 @@ class IngestHttp(HttpSettings):
 class PublishSettings(Group):
     ack_deadline: Duration = Field(
         default=timedelta(seconds=5),
-        description="for Kafka's acknowledgement; clients themselves give up after 10 s and more",
+        description="for Kafka's acknowledgement, then the spool takes it; clients give up after 10 s and more",
     )
     retry_after: Duration = Field(
         default=timedelta(seconds=5), description="what a 503 asks clients to wait; a broker's restart takes about that"
+    )
+
+
+class SpoolSettings(Group):
+    """Past either bound calls are answered 503: better that a shop keeps its events than that it believes in us."""
+
+    max_bytes: int = Field(
+        default=1_073_741_824,
+        ge=0,
+        description="of records on disk: a quarter of an hour of 1,000 events a second; leave the disk twice as much",
+    )
+    max_age: Duration = Field(
+        default=timedelta(days=1),
+        description="of the oldest: a Kafka that is away for longer is not coming back by itself",
+    )
+    leaving: Duration = Field(
+        default=timedelta(seconds=5), description="what a stop waits for the spool to drain; the rest stays on disk"
     )
 
 
@@ -36,8 +53,8 @@ def _write_keys(given: Any) -> Any:  # noqa: ANN401  what pydantic hands over
         raise ValueError(f'must be a JSON list of {{"storefront", "kind", "prefix", "sha256"}}: {error}') from None
 
 
-class ForgetSettings(Settings):
-    """Of `stagepost forget-ingest`."""
+class KafkaOnly(Settings):
+    """Of `stagepost forget-ingest` and `stagepost spool drain`."""
 
     kafka: KafkaSettings
 
@@ -53,7 +70,9 @@ class IngestSettings(Settings):
     ]
     state_folder: Path = Field(
         default=Path(".stagepost/ingest"),
-        description="what must outlast a restart: the lasting id of each process; they may share it on one machine",
+        description="what must outlast a restart, on a disk: the lasting id of each process, and its spool; they may "
+        "share it on one machine",
     )
     limits: Limits = Limits()
     publish: PublishSettings = PublishSettings()
+    spool: SpoolSettings = SpoolSettings()

@@ -7,7 +7,7 @@ from ingest.dialects.vocabulary import IDS, NUMBERS
 from ingest.limits import Limits
 from ingest.openapi import ERRORS
 from ingest.routes import HOT_ROUTES
-from ingest.settings import PublishSettings
+from ingest.settings import PublishSettings, SpoolSettings
 from services.contracts import events
 from services.contracts.events import Rank, rank_of
 from services.contracts.vocabulary import OWN, PROPERTIES, SPEC
@@ -65,6 +65,10 @@ def test_every_route_error_and_setting_of_ingest_is_described() -> None:
     for status, (_, codes) in ERRORS.items():
         for code, _ in codes:
             assert re.search(rf"\| {status} \|[^|]*`{code}`", INGEST), (status, code)
-    for group, fields in (("LIMITS", Limits.model_fields), ("PUBLISH", PublishSettings.model_fields)):
+    for group, fields in (
+        ("LIMITS", Limits.model_fields),
+        ("PUBLISH", PublishSettings.model_fields),
+        ("SPOOL", SpoolSettings.model_fields),
+    ):
         for field in fields:
             assert f"`STAGEPOST_{group}__{field.upper()}`" in INGEST

@@ -4,19 +4,23 @@ import gzip
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
 from ingest.app import Ingest, create_app
+from ingest.breaker import Closed
 from ingest.limits import Limits
 from ingest.progress import InFlight
 from ingest.publish import Publisher
 from ingest.routes import HOT_ROUTES
 from ingest.service import new_event_id
-from ingest.settings import PublishSettings
+from ingest.settings import PublishSettings, SpoolSettings
+from ingest.spool import Spool
 from ingest.storefronts import Keys
+from ingest.switch import Switch
 from services.contracts.keys import KeyKind, new_write_key
 from services.kafka import Sender
 from services.process import Readiness
@@ -29,12 +33,17 @@ TRACK = {"type": "track", "event": "Product Added", "userId": "u1", "messageId":
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[httpx2.AsyncClient]:
+async def http(tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
     """An ingest that has not reached Kafka: a call that is in order gets as far as 503 `unavailable`."""
+    spool = Spool(tmp_path / "spool.sqlite", SpoolSettings())
     ingest = Ingest(
         keys=Keys([STORED]),
         publisher=Publisher(
-            Sender(KafkaSettings(bootstrap_servers="127.0.0.1:1"), client_id="test"), PublishSettings(), InFlight()
+            Sender(KafkaSettings(bootstrap_servers="127.0.0.1:1"), client_id="test"),
+            PublishSettings(),
+            InFlight(),
+            spool,
+            Switch(Closed()),
         ),
         readiness=Readiness({"kafka"}),
         limits=Limits(body_bytes=10_000),
@@ -44,6 +53,7 @@ async def http() -> AsyncIterator[httpx2.AsyncClient]:
     transport = httpx2.ASGITransport(create_app(ingest))
     async with httpx2.AsyncClient(transport=transport, base_url="http://ingest.test") as client:
         yield client
+    await spool.close()
 
 
 def is_error(answer: httpx2.Response, status: int, code: str) -> bool:

@@ -89,7 +89,7 @@ def test_an_id_lasts(tmp_path: Path) -> None:
 def test_processes_that_share_a_folder_never_share_an_id(tmp_path: Path) -> None:
     with ExitStack() as processes:
         ids = [processes.enter_context(adopted(tmp_path)) for _ in range(3)]
-        assert len(set(ids)) == 3
+        assert len({held.ingest for held in ids}) == 3
     with adopted(tmp_path) as again, adopted(tmp_path) as other:
         assert {again, other} < set(ids)
 
@@ -97,7 +97,7 @@ def test_processes_that_share_a_folder_never_share_an_id(tmp_path: Path) -> None
 def test_an_id_is_free_again_when_its_process_is_killed(tmp_path: Path) -> None:
     holding = (
         "import sys, time; from pathlib import Path; from ingest.lasting import adopted\n"
-        "with adopted(Path(sys.argv[1])) as own: print(own, flush=True); time.sleep(60)"
+        "with adopted(Path(sys.argv[1])) as own: print(own.ingest, flush=True); time.sleep(60)"
     )
     with subprocess.Popen(
         [sys.executable, "-c", holding, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=Path.cwd()
@@ -105,18 +105,18 @@ def test_an_id_is_free_again_when_its_process_is_killed(tmp_path: Path) -> None:
         assert other.stdout is not None
         its = other.stdout.readline().strip()
         with adopted(tmp_path) as mine:
-            assert mine != its
+            assert mine.ingest != its
         os.kill(other.pid, signal.SIGKILL)
         other.wait()
     with adopted(tmp_path) as first, adopted(tmp_path) as second:
-        assert {first, second} == {mine, its}
+        assert {first.ingest, second.ingest} == {mine.ingest, its}
 
 
 def test_what_else_lies_in_the_folder_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("mine")
     with adopted(tmp_path) as own:
-        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([own, "note.txt"])
-        assert stat.S_IMODE((tmp_path / own).stat().st_mode) == 0o700
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([own.ingest, "note.txt"])
+        assert stat.S_IMODE(own.folder.stat().st_mode) == 0o700
 
 
 def test_a_folder_that_can_not_be_used_is_said(tmp_path: Path) -> None:
