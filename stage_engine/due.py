@@ -1,8 +1,8 @@
 """Due times: what the state says must happen when. Nobody sets or cancels a timer. Pure."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from services.contracts.changes import Cause
 from stage_engine.facts import FactState
@@ -10,8 +10,7 @@ from stage_engine.model.model import Model, TimedRule
 from stage_engine.state import Instance
 
 
-@dataclass(frozen=True, slots=True)
-class Arm:
+class Arm(NamedTuple):
     """A timed rule with the time that armed it, and the event that set that time.
 
     `not_before`: a date may be said when it has passed, and a cool-down may still last.
@@ -23,8 +22,7 @@ class Arm:
     not_before: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(NamedTuple):
     """The rules of one instance that come due at one time, in the order in which they are listed."""
 
     at: datetime
@@ -75,7 +73,7 @@ def _cooling(arm: Arm, cooldown: timedelta, instance: Instance) -> Arm:
     fired = instance.fired.get(arm.rule.id)
     if fired is None:
         return arm
-    return replace(arm, not_before=max(arm.not_before or fired, fired + cooldown))
+    return arm._replace(not_before=max(arm.not_before or fired, fired + cooldown))
 
 
 def due_at(arm: Arm, instance: Instance) -> datetime:

@@ -4,7 +4,7 @@ What a model declares is in `model.Fact`; here is how an event changes its runni
 """
 
 import operator
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, assert_never
@@ -97,15 +97,22 @@ def observe(state: FactState, fact: Fact, event: Event, cause: Cause, *, storefr
         return
     if fact.money and currency_of(event.properties) not in (None, storefront.currency):
         return
-    taking = _take_back if event.name in fact.less else _take
+    if fact.by is None and not fact.each:  # most of them by far
+        said = found_at(event.properties, fact.path) if fact.path else None
+        _taking(fact, event)(state, fact.name, fact, said, event, cause)
+        if fact.dated:
+            observe_date(state, fact.name, state.kept.get(fact.name), event, cause, storefront.timezone)
+        return
     for line in lines_of(event.properties)[:MOST_LINES] if fact.each else (event.properties,):
         said = found_at(line, fact.path)
         if fact.by is None:
-            taking(state, fact.name, fact, said, event, cause)
-            if fact.dated:
-                observe_date(state, fact.name, state.kept.get(fact.name), event, cause, storefront.timezone)
+            _taking(fact, event)(state, fact.name, fact, said, event, cause)
         else:
             _by_key(state, fact, key_of(found_at(line, fact.by)), said, event, cause)
+
+
+def _taking(fact: Fact, event: Event) -> Callable[..., object]:
+    return _take_back if fact.less and event.name in fact.less else _take
 
 
 def _by_key(state: FactState, fact: Fact, key: str | None, said: object, event: Event, cause: Cause) -> None:
@@ -136,6 +143,8 @@ def _take(state: FactState, slot: str, fact: Fact, said: object, event: Event, c
                 state.counts[slot] = state.counts.get(slot, 0) + weight
             else:
                 state.windows[slot] = stepped(state.windows.get(slot, {}), at, within, weight, operator.add, now=at)
+        case FactKind.LATEST:
+            state.latest[slot] = Latest(at, cause)
         case FactKind.SUM:
             number = _number(fact, said) or Decimal()
             if within is None:
@@ -155,8 +164,6 @@ def _take(state: FactState, slot: str, fact: Fact, said: object, event: Event, c
                 state.recent[slot] = seen(state.recent.get(slot, {}), str(said), at, within)
         case FactKind.DISTINCT:
             state.distinct[slot] = _with(state.distinct.get(slot, []), said)
-        case FactKind.LATEST:
-            state.latest[slot] = Latest(at, cause)
         case FactKind.LAST | FactKind.FIRST:
             kept = state.kept.get(slot)
             said = said if fact.by is None else _short(said)

@@ -267,9 +267,11 @@ class _Folding:
         if own and track.becoming:
             instance, became = self._look(track, instance, event.occurred_at)
         for rule in reversed(track.in_turn.get(event.name, track.becoming if own else ())):
-            if not _may_move(rule, instance, event.occurred_at):
+            if rule.sources is not None and instance.stage not in rule.sources:
                 continue
-            if rule.id in became if rule.becoming else self._holds(rule, instance, event, event.occurred_at):
+            if rule.cooldown is not None and _cools(rule, instance, event.occurred_at):
+                continue
+            if self._holds(rule, instance, event, event.occurred_at) if rule.on else rule.id in became:
                 if rule.again or rule.target != instance.stage:
                     self._move(instance, rule, event.occurred_at, entry.cause, event.name)
                 return
@@ -375,10 +377,12 @@ def _word_of(said: Mapping[str, Any]) -> str:
 
 def _may_move(rule: EventRule, instance: Instance, at: datetime) -> bool:
     """Whether it leads from here, and does not cool down."""
-    if rule.sources is not None and instance.stage not in rule.sources:
-        return False
-    fired = None if rule.cooldown is None else instance.fired.get(rule.id)
-    return fired is None or rule.cooldown is None or at >= fired + rule.cooldown
+    return (rule.sources is None or instance.stage in rule.sources) and not _cools(rule, instance, at)
+
+
+def _cools(rule: EventRule, instance: Instance, at: datetime) -> bool:
+    fired = instance.fired.get(rule.id)
+    return fired is not None and rule.cooldown is not None and at < fired + rule.cooldown
 
 
 def _later(one: datetime | None, other: datetime | None) -> datetime | None:

@@ -23,7 +23,8 @@ def stepped(
     window: Mapping[int, V], at: datetime, within: timedelta, value: V, join: Callable[[V, V], V], *, now: datetime
 ) -> dict[int, V]:
     """With `value` taken in at `at`; what has left the window as of `now` is dropped."""
-    since, step = bucket(now, within) - BUCKETS, bucket(at, within)
+    step = bucket(at, within)
+    since = (step if now is at else bucket(now, within)) - BUCKETS
     kept = {number: held for number, held in window.items() if number > since}
     if step > since:
         kept[step] = join(kept[step], value) if step in kept else value

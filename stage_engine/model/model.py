@@ -172,6 +172,10 @@ class Model:
     tracks: tuple[Track, ...]
     clocks: Mapping[str, Fact] = field(default_factory=dict)
     dated_traits: tuple[str, ...] = ()
+    by_name: Mapping[str, Track] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_name", {track.name: track for track in self.tracks})  # asked for at every event
 
     def armed_by(self, rule: TimedRule) -> tuple[frozenset[str], Condition | None]:
         """The events that set what a rule with `since` counts from, and the condition on them.
@@ -184,4 +188,4 @@ class Model:
         return (frozenset({Name.CUSTOMER_IDENTIFIED}), None) if fact is None else (fact.on, fact.where)
 
     def track(self, name: str) -> Track:
-        return next(track for track in self.tracks if track.name == name)
+        return self.by_name[name]
