@@ -81,7 +81,7 @@ whole_atoms = (
     _members(INTS)
     | ints.map(str)
     | st.sampled_from(["size(e.s)", "size(e.l)", "e.k.size()", "size(e.m)", "int(e.f)", "int('12')"])
-    | st.sampled_from(["-e.i", "e.l[0]", "e.m.p"])
+    | st.sampled_from(["-e.i", "e.l[0]", "e.m.p", 'e.m["q"]', "e.m[e.k[0]]", "e.m[e.s]"])
     | small.map(lambda number: f"int('{number}')")
 )  # fmt: skip
 wholes = _joined(whole_atoms, ["+", "-", "*", "/", "%"])
@@ -131,6 +131,9 @@ def _larger(test: Text) -> Text:
         | test.map(lambda inner: f"!({inner})")
         | st.tuples(test, test, test).map(lambda three: "({}) ? ({}) : ({})".format(*three))
         | st.tuples(over, macro, wholes).map(lambda p: f"{p[0]}.{p[1]}(z, z * 2 > {p[2]})")
+        | st.tuples(macro, wholes).map(lambda p: f"e.m.{p[0]}(z, e.m[z] > {p[1]})")
+        | st.tuples(macro, texts_text).map(lambda p: f"e.m.{p[0]}(z, z != {p[1]} && e.m[z] == e.i)")
+        | st.tuples(macro, macro).map(lambda p: f"e.m.{p[0]}(z, e.k.{p[1]}(w, w != z))")
         | st.tuples(macro, wholes, texts_text).map(lambda p: f"e.r.{p[0]}(z, z.n >= {p[1]} || z.w == {p[2]})")
         | st.tuples(macro, macro).map(lambda p: f"e.r.{p[0]}(z, e.l.{p[1]}(w, w < z.n))")
     )
