@@ -6,16 +6,17 @@ from typing import Annotated, Literal
 import typer
 
 from services.commands import EXIT_NEEDS_A_PERSON, run_main
+from services.panels import Panel
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(ingest)
-    app.command()(forget_ingest)
-    app.command(name="import")(import_)
+    app.command(rich_help_panel=Panel.SERVICES)(ingest)
+    app.command(rich_help_panel=Panel.OPERATING)(forget_ingest)
+    app.command(name="import", rich_help_panel=Panel.OPERATING)(import_)
     spool = typer.Typer(no_args_is_help=True, help="What ingest accepted while Kafka was away, and still has on disk.")
     spool.command("list")(spool_list)
     spool.command("drain")(spool_drain)
-    app.add_typer(spool, name="spool")
+    app.add_typer(spool, name="spool", rich_help_panel=Panel.OPERATING)
 
 
 def ingest() -> None:

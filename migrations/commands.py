@@ -3,11 +3,12 @@
 import typer
 
 from services.commands import run_main
+from services.panels import Panel
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(migrate)
-    app.command()(restored)
+    app.command(rich_help_panel=Panel.OPERATING)(migrate)
+    app.command(rich_help_panel=Panel.OPERATING)(restored)
 
 
 def migrate() -> None:

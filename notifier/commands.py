@@ -7,11 +7,12 @@ import typer
 
 from services.commands import EXIT_NEEDS_A_PERSON, run_main
 from services.errors import ConfigurationError
+from services.panels import Panel
 
 
 def register(app: typer.Typer) -> None:
-    app.command("notifier")(notifier)
-    app.command("preview")(preview)
+    app.command("notifier", rich_help_panel=Panel.SERVICES)(notifier)
+    app.command("preview", rich_help_panel=Panel.SHOP)(preview)
 
 
 def notifier() -> None:

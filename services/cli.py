@@ -4,6 +4,8 @@ from importlib.metadata import entry_points
 
 import typer
 
+from services.panels import Panel
+
 app = typer.Typer(
     name="stagepost",
     help="Keeps each customer's place in a shop's lifecycle true, and sends the right follow-up once.",
@@ -16,6 +18,8 @@ app = typer.Typer(
 def main() -> None:
     for entry in sorted(entry_points(group="stagepost.commands"), key=lambda e: e.name):
         entry.load()(app)
+    headings = list(Panel)
+    app.registered_commands.sort(key=lambda command: headings.index(Panel(command.rich_help_panel or Panel.OPERATING)))
     app()
 
 

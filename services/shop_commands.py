@@ -8,14 +8,15 @@ import msgspec
 import typer
 
 from services.commands import EXIT_NEEDS_A_PERSON
+from services.panels import Panel
 
 Directory = Annotated[Path, typer.Argument(help="The shop directory.", envvar="STAGEPOST_SHOP", metavar="DIR")]
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(check)
-    app.command()(schema)
-    app.command()(init)
+    app.command(rich_help_panel=Panel.SHOP)(check)
+    app.command(rich_help_panel=Panel.SHOP)(schema)
+    app.command(rich_help_panel=Panel.SHOP)(init)
 
 
 def check(

@@ -10,6 +10,7 @@ import typer
 
 from services.commands import EXIT_NEEDS_A_PERSON, run_main
 from services.errors import ConfigurationError
+from services.panels import Panel
 from stage_engine import revision_commands
 
 dead_letters = typer.Typer(no_args_is_help=True, help="Records that could not be understood: look, and send again.")
@@ -18,14 +19,14 @@ WHERE = "The shop directory, `shop` by default; then parts of scenarios' names, 
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(stage_engine)
-    app.command()(refold)
-    app.command()(why)
-    app.command()(asyncapi)
-    app.command("test")(scenarios)
-    app.command()(draw)
+    app.command(rich_help_panel=Panel.SERVICES)(stage_engine)
+    app.command(rich_help_panel=Panel.OPERATING)(refold)
+    app.command(rich_help_panel=Panel.SHOP)(why)
+    app.command(rich_help_panel=Panel.STACK)(asyncapi)
+    app.command("test", rich_help_panel=Panel.SHOP)(scenarios)
+    app.command(rich_help_panel=Panel.SHOP)(draw)
     revision_commands.register(app)
-    app.add_typer(dead_letters, name="dead-letters")
+    app.add_typer(dead_letters, name="dead-letters", rich_help_panel=Panel.OPERATING)
 
 
 def stage_engine() -> None:

@@ -6,15 +6,16 @@ from typing import Annotated
 import typer
 
 from services.commands import run_main
+from services.panels import Panel
 
 Directory = Annotated[Path | None, typer.Argument(help="The shop directory; without it STAGEPOST_SHOP, or `shop`.")]
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(plan)
-    app.command()(apply)
-    app.command()(rollback)
-    app.command()(revisions)
+    app.command(rich_help_panel=Panel.FORCE)(plan)
+    app.command(rich_help_panel=Panel.FORCE)(apply)
+    app.command(rich_help_panel=Panel.FORCE)(rollback)
+    app.command(rich_help_panel=Panel.FORCE)(revisions)
 
 
 def plan(

