@@ -90,7 +90,9 @@ def _read(record: Any, place: Place, storefronts: Mapping[str, Storefront]) -> A
         return _letter(record, place, None, "undecodable", str(error))
     storefront = storefronts.get(event.storefront)
     if storefront is None:
-        return _letter(record, place, event, "unknown_storefront", "this engine's shop directory does not declare it")
+        return _letter(
+            record, place, event, "unknown_storefront", "the revision of the shop in force does not declare it"
+        )
     if fault := _fault(event, raw):
         return _letter(record, place, event, *fault)
     return arrival(event, storefront, place)
