@@ -3,6 +3,7 @@
 Calls don't wait for each other: all hand their records to one producer, which fills its batches from them.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from time import perf_counter
@@ -70,11 +71,12 @@ class Publisher:
 
     async def _spooled(self, records: Sequence[Record], received_at: datetime) -> None:
         try:
-            await self._spool.put(records, received_at)
-        except SpoolFull as error:
+            await self._put(records, received_at)
+        except (SpoolFull, TimeoutError) as error:
             if not self._refusing:  # once for each time, not once a call
                 self._refusing = True
-                log.warning("the spool takes no more; calls are answered 503", error=str(error))
+                why = str(error) or f"its disk does not take it within {self._deadline.total_seconds():g} s"
+                log.warning("the spool takes no more; calls are answered 503", error=why)
             raise Unavailable(
                 "Kafka does not acknowledge now, and the spool can't take more. Send the call again with the same ids: "
                 "what is already there is then dropped, nothing counts twice.",
@@ -83,6 +85,14 @@ class Publisher:
             ) from None
         self._refusing = False
         measures.spooled.inc(len(records))
+
+    async def _put(self, records: Sequence[Record], received_at: datetime) -> None:
+        """What a slow disk takes after all, when its caller was told 503, counts as in flight until then."""
+        put = asyncio.ensure_future(self._spool.put(records, received_at))
+        ended = self._in_flight.begin(received_at)
+        put.add_done_callback(lambda done: (ended(), done.cancelled() or done.exception()))
+        async with asyncio.timeout(self._deadline.total_seconds()):
+            await asyncio.shield(put)
 
     def not_started(self) -> Unavailable:
         """Before the topics are known to be there nothing may be sent: a broker would make them up in its own shape."""

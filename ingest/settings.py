@@ -20,7 +20,7 @@ class IngestHttp(HttpSettings):
 class PublishSettings(Group):
     ack_deadline: Duration = Field(
         default=timedelta(seconds=5),
-        description="for Kafka's acknowledgement, then the spool takes it; clients give up after 10 s and more",
+        description="for Kafka's acknowledgement, and again for the spool's disk; clients give up after 10 s and more",
     )
     retry_after: Duration = Field(
         default=timedelta(seconds=5), description="what a 503 asks clients to wait; a broker's restart takes about that"

@@ -62,6 +62,29 @@ class Harm:
         return caught
 
 
+async def ingest_killed_mid_batch(harm: Harm) -> None:
+    """1: kill -9 of ingest when a batch is about to reach the broker, and when its acknowledgement is on its way."""
+
+    async def kill() -> None:
+        harm.world.signal("ingest", signal.SIGKILL)
+
+    for moment in Moment:
+        batch = f"{harm.run}-1-{moment.name.lower()}"
+        calls = [
+            Call(FERN, "server", {"id": f"{batch}-{n}", "name": "Product Viewed", "user_id": f"{batch}-{n % 3}"})
+            for n in range(6)
+        ]
+        trap = harm.world.kafka.set(Trap(words=batch.encode(), moment=moment, act=kill))
+        sending = asyncio.create_task(harm.clients.send(calls))
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await trap.sprung.wait()
+        except TimeoutError:
+            harm.say("        its moment did not come")
+            harm.world.kafka.disarm()
+        await sending
+
+
 async def killed_before_its_commit(harm: Harm) -> None:
     """2: kill -9 of an engine whose batch is done but for the commit."""
     await harm.spring(lambda engine: Trap(first=BATCH, words=COMMIT, act=engine.kill))
@@ -90,6 +113,13 @@ async def broker_stopped(harm: Harm) -> None:
     """6: SIGSTOP of the broker for 15 s."""
     harm.world.signal("kafka", signal.SIGSTOP)
     await asyncio.sleep(15)
+    harm.world.signal("kafka", signal.SIGCONT)
+
+
+async def broker_stopped_for_a_minute(harm: Harm) -> None:
+    """6: SIGSTOP of the broker for 60 s: no client of ingest may notice."""
+    harm.world.signal("kafka", signal.SIGSTOP)
+    await asyncio.sleep(60)
     harm.world.signal("kafka", signal.SIGCONT)
 
 
@@ -268,6 +298,18 @@ async def crowded_logins(harm: Harm) -> None:
     await harm.clients.send_all([calls[n : n + 3] for n in range(0, len(calls), 3)], pause=0.02)
 
 
+async def orders_in_the_spool(harm: Harm) -> None:
+    """31: carts, then the broker is away, their orders are accepted, the carts fall due, the broker is back."""
+    added, ordered, expected = carts(f"{harm.run}-31", 3)
+    harm.expected += expected
+    await harm.clients.send(added)
+    harm.world.kafka.weather = Weather(refusing=True)
+    harm.world.kafka.cut()
+    await harm.clients.send(ordered)
+    await asyncio.sleep(7)
+    harm.world.kafka.weather = Weather()
+
+
 async def guests_log_in(harm: Harm) -> None:
     """33: guests leave carts and log in, before the mail, at its time, or after it."""
     stories, expected = guests_who_log_in(harm.rng, f"{harm.run}-33", 4)
@@ -297,11 +339,13 @@ async def orders_of_before(harm: Harm) -> None:
 Fault = Callable[[Harm], Awaitable[None]]
 
 FAULTS: Final[dict[str, Fault]] = {
+    "1": ingest_killed_mid_batch,
     "2a": killed_before_its_commit,
     "2b": killed_after_its_commit,
     "3": killed_between_publish_and_mark,
     "5": broker_killed,
-    "6": broker_stopped,
+    "6a": broker_stopped,
+    "6b": broker_stopped_for_a_minute,
     "7": broker_slow_then_half_open,
     "8": postgres_restarted,
     "9": backends_terminated,
@@ -315,6 +359,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "20": replayed_from_the_beginning,
     "22": stopped_past_due_times,
     "30": crowded_logins,
+    "31": orders_in_the_spool,
     "33": guests_log_in,
     "34": orders_of_before,
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.lasting import adopted
+from ingest.lasting import adopted, owing
 from ingest.progress import InFlight
 from services.contracts.progress import IngestId, Settled, decode_settled, encode_settled, ingest_of, key_of
 from services.errors import ConfigurationError
@@ -84,6 +84,15 @@ def test_an_id_lasts(tmp_path: Path) -> None:
         pass
     with adopted(folder) as second:
         assert first == second
+
+
+def test_an_id_that_owes_something_is_adopted_first(tmp_path: Path) -> None:
+    with ExitStack() as processes:
+        held = sorted((processes.enter_context(adopted(tmp_path)) for _ in range(3)), key=lambda one: one.ingest)
+    held[2].spool.touch()
+    with adopted(tmp_path) as own:
+        assert own == held[2]
+        assert owing(tmp_path) == owing(own.folder) == [own.folder]
 
 
 def test_processes_that_share_a_folder_never_share_an_id(tmp_path: Path) -> None:
