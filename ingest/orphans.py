@@ -84,6 +84,13 @@ class Orphans:
         self._given_up: set[Path] = set()
 
     async def step(self) -> bool:
+        try:
+            await self._look()
+        except OSError as error:  # a folder of another user's, or one that is gone: no reason to take no more calls
+            log.warning("the state folder can't be looked through for orphans", error=str(error))
+        return False
+
+    async def _look(self) -> None:
         for place in owing(self._folder):
             if place in self._given_up or not isinstance(self._switch.breaker, Closed):
                 continue
@@ -91,7 +98,6 @@ class Orphans:
                 if holding is None or not holding.spool.exists():  # settled by another meanwhile
                     continue
                 await self._settle(holding)
-        return False
 
     async def _settle(self, holding: Holding) -> None:
         log.info("settles for an ingest that did not come back", ingest=holding.ingest)

@@ -117,7 +117,9 @@ async def serve_as(holding: Holding, spool: Spool, settings: IngestSettings) -> 
                 async with asyncio.TaskGroup() as loops:
                     loops.create_task(repeat(report, stopping, idle=REPORTED_EVERY))
                     loops.create_task(repeat(drainer.step, stopping, idle=LOOKED_AT_EVERY))
-                    loops.create_task(repeat(orphans.step, stopping, idle=LOOKED_FOR_EVERY))
+                    others = loops.create_task(repeat(orphans.step, stopping, idle=LOOKED_FOR_EVERY))
+                    await stopping.wait()
+                    others.cancel()  # another's spool may be large; it stays for whoever looks next
                 owes = not await left()
         finally:
             await asyncio.gather(sender.stop(grace=STOPPING), reports.stop(grace=STOPPING))

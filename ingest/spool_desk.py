@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from ingest.lasting import held, owing
+from ingest.lasting import SPOOL, held, owing
 from ingest.orphans import settle
 from ingest.settings import SpoolSettings
 from ingest.spool import peek
@@ -19,7 +19,7 @@ def listed(folder: Path) -> list[str]:
     for place in _owing(folder):
         with held(place) as holding:
             by = "held by a running ingest" if holding is None else "free"
-        contents = peek(place / "spool.sqlite")
+        contents = peek(place / SPOOL)
         since = f", since {contents.oldest:%Y-%m-%dT%H:%M:%SZ}" if contents.oldest else ""
         lines.append(f"{place.name}: {contents.records} records, {contents.bytes} bytes{since}; {by}")
     return lines
