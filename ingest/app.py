@@ -25,7 +25,9 @@ from ingest.limits import Limits, read_body
 from ingest.openapi import document
 from ingest.publish import Publisher
 from ingest.routes import HOT_ROUTES
+from ingest.signatures import Secrets
 from ingest.storefronts import Keys
+from ingest.webhooks import WEBHOOK_ROUTES, by_signature
 from services.errors import BadRequest, RequestError, TooLarge
 from services.process import Readiness, operational_routes
 
@@ -39,6 +41,7 @@ class Ingest:
     """What the routes work with. `clock` and `new_id` are the only sources of time and chance."""
 
     keys: Keys
+    secrets: Secrets
     publisher: Publisher
     readiness: Readiness
     limits: Limits
@@ -48,7 +51,7 @@ class Ingest:
 
 class _Documented(FastAPI):
     def openapi(self) -> dict[str, Any]:
-        return document(super().openapi(), HOT_ROUTES)
+        return document(super().openapi(), HOT_ROUTES, WEBHOOK_ROUTES)
 
 
 def create_app(ingest: Ingest) -> FastAPI:
@@ -65,6 +68,10 @@ def create_app(ingest: Ingest) -> FastAPI:
             methods=["POST", "OPTIONS"],
         )
         for route in HOT_ROUTES
+    )
+    app.router.routes.extend(
+        Route(hook.path, _HotEndpoint(hook.path, by_signature(ingest.secrets, hook), ingest), methods=["POST"])
+        for hook in WEBHOOK_ROUTES
     )
     app.router.routes.extend(operational_routes(ingest.readiness))
     return app

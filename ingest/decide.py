@@ -1,13 +1,14 @@
 """From a body to what goes to Kafka and what is answered. Pure: the sink only carries it out."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
-from ingest.dialects.reading import Body, Call, Refusal
+from ingest.dialects.reading import Body, Call, Refusal, Taken
 from ingest.limits import Limits, fault_in
 from services.contracts.dead_letters import MAX_RAW_BYTES, DeadLetter, encode_dead_letter
-from services.contracts.events import encode_event, record_key
-from services.contracts.topics import DEAD_LETTERS, EVENTS, MAX_REQUEST_BYTES
+from services.contracts.events import Event, encode_event, record_key
+from services.contracts.privacy import PrivacyRequest, encode_request, key_of_request
+from services.contracts.topics import DEAD_LETTERS, EVENTS, MAX_REQUEST_BYTES, PRIVACY
 from services.errors import BadRequest, TooLarge
 from services.kafka import Record
 
@@ -23,22 +24,26 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """`letters` are the rejected events, kept with their reason: nothing that was taken from a client is lost."""
+    """`letters` are the rejected items, kept with their reason: nothing that was taken from a client is lost.
+
+    `others` are for other topics than the events'.
+    """
 
     received: int
     events: tuple[Record, ...]
+    others: tuple[Record, ...] = ()
     rejected: tuple[Rejected, ...]
     letters: tuple[Record, ...]
 
     @property
     def records(self) -> tuple[Record, ...]:
-        return self.events + self.letters
+        return self.events + self.others + self.letters
 
     @property
     def answer(self) -> dict[str, Any]:
         return {
             "received": self.received,
-            "accepted": len(self.events),
+            "accepted": self.received - len(self.rejected),
             "rejected": [
                 {"index": r.index, "code": r.refusal.code, "message": r.refusal.message} for r in self.rejected
             ],
@@ -48,18 +53,24 @@ class Decision:
 def decide(body: Body, call: Call, limits: Limits, *, route: str) -> Decision:
     """Raises TooLarge for too many events, BadRequest for what a batch says of all of them at once."""
     _check_batch(body, limits)
-    events: list[Record] = []
+    taken: list[Record] = []
     rejected: list[Rejected] = []
     letters: list[Record] = []
     for index, item in enumerate(body.items):
         raw = bytes(item)
         outcome = _read(raw, body, call, limits)
-        if isinstance(outcome, Record):
-            events.append(outcome)
-        else:
+        if isinstance(outcome, Refusal):
             rejected.append(Rejected(index, outcome))
-            letters.append(_letter(outcome, raw, call, route))
-    return Decision(received=len(body.items), events=tuple(events), rejected=tuple(rejected), letters=tuple(letters))
+            letters.append(_letter(outcome, raw, call, f"{route} {body.document}".strip()))
+        else:
+            taken += outcome
+    return Decision(
+        received=len(body.items),
+        events=tuple(record for record in taken if record.topic == EVENTS),
+        others=tuple(record for record in taken if record.topic != EVENTS),
+        rejected=tuple(rejected),
+        letters=tuple(letters),
+    )
 
 
 def _check_batch(body: Body, limits: Limits) -> None:
@@ -74,14 +85,30 @@ def _check_batch(body: Body, limits: Limits) -> None:
         raise BadRequest(f"in the batch's context: {fault.message}", code=fault.code)
 
 
-def _read(raw: bytes, body: Body, call: Call, limits: Limits) -> Record | Refusal:
-    event = fault_in(raw, limits, beside=len(body.shared)) or body.read(raw, call)
-    if isinstance(event, Refusal):
-        return event
-    key, value = record_key(event), encode_event(event)
-    if len(key) + len(value) > MAX_EVENT_RECORD:
-        return Refusal("too_large", f"the event has {len(value)} bytes when stored; at most {MAX_EVENT_RECORD} fit")
-    return Record(topic=EVENTS, key=key, value=value)
+def _read(raw: bytes, body: Body, call: Call, limits: Limits) -> list[Record] | Refusal:
+    size = limits.body_bytes if body.document else limits.event_bytes
+    outcome = fault_in(raw, limits, size=size, beside=len(body.shared)) or body.read(raw, call)
+    if isinstance(outcome, Refusal):
+        return outcome
+    records = [_record(taken) for taken in (outcome if isinstance(outcome, tuple) else (outcome,))]
+    large = next((size for record in records if (size := _size(record)) > MAX_EVENT_RECORD), None)
+    if large is not None:
+        return Refusal("too_large", f"the event has {large} bytes when stored; at most {MAX_EVENT_RECORD} fit")
+    return records
+
+
+def _record(taken: Taken) -> Record:
+    match taken:
+        case Event():
+            return Record(topic=EVENTS, key=record_key(taken), value=encode_event(taken))
+        case PrivacyRequest():
+            return Record(topic=PRIVACY, key=key_of_request(taken), value=encode_request(taken))
+        case _:
+            assert_never(taken)
+
+
+def _size(record: Record) -> int:
+    return len(record.key or b"") + len(record.value or b"")
 
 
 def _letter(refusal: Refusal, raw: bytes, call: Call, route: str) -> Record:

@@ -96,13 +96,16 @@ _SURROGATES = re.compile(
 _any = msgspec.json.Decoder()
 
 
-def fault_in(raw: bytes, limits: Limits, *, beside: int = 0) -> Refusal | None:
+def fault_in(raw: bytes, limits: Limits, *, size: int | None = None, beside: int = 0) -> Refusal | None:
     """What is wrong with one event's bytes before its dialect looks at them; `beside` counts towards its size.
+
+    `size` is the most that it may have, where that is not `limits.event_bytes`.
 
     Most events are cleared by three searches in the raw bytes; only what might be at fault is decoded and walked.
     """
-    if len(raw) + beside > limits.event_bytes:
-        return Refusal("too_large", f"the event has {len(raw) + beside} bytes; at most {limits.event_bytes} are taken")
+    most = limits.event_bytes if size is None else size
+    if len(raw) + beside > most:
+        return Refusal("too_large", f"the event has {len(raw) + beside} bytes; at most {most} are taken")
     openings = raw.count(b"{") + raw.count(b"[")
     if openings <= limits.depth and b"\\u0000" not in raw and not _LONG_INTEGER.search(raw):
         return None

@@ -7,7 +7,9 @@ import msgspec
 
 from ingest.dialects.native import NativeEvent
 from ingest.dialects.segment import SegmentItem
+from ingest.openapi_webhooks import WEBHOOK_TAKEN, webhook_operation
 from ingest.routes import HotRoute
+from ingest.webhooks import WebhookRoute
 
 _AT: Final = "2026-11-22T09:30:00.000Z"
 _MUG: Final = {"product_id": "p-17", "name": "Mug", "price": 12.5, "quantity": 2}
@@ -65,7 +67,8 @@ _TAKEN: Final = {
         ],
     },
 }
-ERRORS: Final[dict[int, tuple[str, tuple[tuple[str, str], ...]]]] = {
+Errors = dict[int, tuple[str, tuple[tuple[str, str], ...]]]
+ERRORS: Final[Errors] = {
     400: (
         "The body, or the only event in it, can't be taken; sending it again changes nothing",
         (
@@ -112,14 +115,35 @@ ERRORS: Final[dict[int, tuple[str, tuple[tuple[str, str], ...]]]] = {
     ),
 }
 """Every error of the hot routes: status, what it means, and its codes with a message each."""
+WEBHOOK_ERRORS: Final[Errors] = {
+    **{status: said for status, said in ERRORS.items() if status not in (400, 401, 413)},
+    400: ("The gzip is broken", (("malformed", "the body says Content-Encoding: gzip and is none"),)),
+    401: (
+        "The body is not signed with one of the storefront's secrets, or it has none: the answer is the same",
+        (
+            (
+                "unauthorized",
+                "the signature is not one of this storefront's secrets; docs/ingest.md says how webhooks are set up",
+            ),
+        ),
+    ),
+    413: ("Too much at once", (ERRORS[413][1][0],)),
+}
 
 
-def document(base: dict[str, Any], routes: Iterable[HotRoute]) -> dict[str, Any]:
+def document(base: dict[str, Any], routes: Iterable[HotRoute], webhooks: Iterable[WebhookRoute] = ()) -> dict[str, Any]:
     """FastAPI's own document with the hot routes in it."""
     _, schemas = msgspec.json.schema_components([NativeEvent, SegmentItem], ref_template="#/components/schemas/{name}")
     return {
         **base,
-        "paths": {**base.get("paths", {}), **{route.path: {"post": _operation(route)} for route in routes}},
+        "paths": {
+            **base.get("paths", {}),
+            **{route.path: {"post": _operation(route)} for route in routes},
+            **{
+                hook.path: {"post": webhook_operation(hook, _answers(WEBHOOK_ERRORS, WEBHOOK_TAKEN))}
+                for hook in webhooks
+            },
+        },
         "components": {
             "schemas": {**schemas, **_ANSWERS, **_BODIES},
             "securitySchemes": {
@@ -138,20 +162,24 @@ def _operation(route: HotRoute) -> dict[str, Any]:
     )  # Segment's bodies may hold the key themselves
     return {
         "summary": route.about,
-        "operationId": route.path.removeprefix("/v1/"),
+        "operationId": route.path.removeprefix("/v1/").strip("/").replace("/", "-"),
         "security": [{"basic": []}, {"header": []}, {"query": []}, *in_body],
         "requestBody": {
             "required": True,
             "description": "JSON, whatever Content-Type says; may be compressed with Content-Encoding: gzip.",
             "content": {"application/json": _content(schema, _EXAMPLES[route.dialect])},
         },
-        "responses": {
-            "200": {
-                "description": "Every event is durable: the accepted ones as events, the rejected as dead letters",
-                "content": {"application/json": _content("Taken", _TAKEN)},
-            },
-            **{str(status): _error(status, *said) for status, said in ERRORS.items()},
+        "responses": _answers(ERRORS, _TAKEN),
+    }
+
+
+def _answers(errors: Errors, taken: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "200": {
+            "description": "Every event is durable: the accepted ones as events, the rejected as dead letters",
+            "content": {"application/json": _content("Taken", taken)},
         },
+        **{str(status): _error(status, *said) for status, said in errors.items()},
     }
 
 

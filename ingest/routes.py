@@ -27,4 +27,15 @@ HOT_ROUTES: Final = (
     ),
     HotRoute("/v1/batch", segment.open_batch, "batch", "Segment's calls of all types in one body"),
     HotRoute("/v1/import", segment.open_batch, "batch", "The same as `/v1/batch`, as older clients call it"),
+    HotRoute("/v1/b", segment.open_batch, "batch", "The same as `/v1/batch`, as mobile clients call it"),
+    HotRoute("/beacon/v1/batch", segment.open_batch, "batch", "RudderStack's browser client, as a page is left"),
+    *(
+        HotRoute(f"/v1/{kind[0]}", partial(segment.open_single, kind=kind), kind, f"The same as `/v1/{kind}`")
+        for kind in segment.TYPES
+    ),
+    *(
+        HotRoute(f"{way}/{kind}", partial(segment.open_single, kind=kind), kind, f"Jitsu's `{kind}` call")
+        for way in ("/api/s", "/api/s/s2s")
+        for kind in segment.TYPES
+    ),
 )

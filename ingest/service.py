@@ -19,6 +19,7 @@ from ingest.orphans import LOOKED_FOR_EVERY, Orphans
 from ingest.progress import InFlight, Reporter
 from ingest.publish import Publisher
 from ingest.settings import IngestSettings
+from ingest.signatures import Secrets
 from ingest.spool import Spool
 from ingest.storefronts import Keys
 from ingest.switch import Switch
@@ -79,6 +80,7 @@ async def serve_as(holding: Holding, spool: Spool, settings: IngestSettings) -> 
     measures.watch(spool, settings.spool.max_bytes, utc_now)
     ingest = Ingest(
         keys=Keys(settings.write_keys),
+        secrets=Secrets(settings.webhook_secrets),
         publisher=Publisher(sender, settings.publish, in_flight, spool, switch),
         readiness=readiness,
         limits=settings.limits,

@@ -10,6 +10,7 @@ from pydantic_settings import NoDecode
 
 from ingest.limits import Limits
 from services.contracts.keys import WriteKey
+from services.contracts.webhook_secrets import WebhookSecret
 from services.settings import Duration, Group, HttpSettings, KafkaSettings, Settings
 
 
@@ -53,6 +54,15 @@ def _write_keys(given: Any) -> Any:  # noqa: ANN401  what pydantic hands over
         raise ValueError(f'must be a JSON list of {{"storefront", "kind", "prefix", "sha256"}}: {error}') from None
 
 
+def _webhook_secrets(given: Any) -> Any:  # noqa: ANN401  what pydantic hands over
+    if not isinstance(given, str):
+        return given
+    try:
+        return tuple(msgspec.json.decode(given, type=list[WebhookSecret]))
+    except msgspec.DecodeError as error:
+        raise ValueError(f'must be a JSON list of {{"storefront", "platform", "secret"}}: {error}') from None
+
+
 class KafkaOnly(Settings):
     """Of `stagepost forget-ingest` and `stagepost spool drain`."""
 
@@ -68,6 +78,12 @@ class IngestSettings(Settings):
         BeforeValidator(_write_keys),
         Field(min_length=1, description="a JSON list; normally through WRITE_KEYS_FILE"),
     ]
+    webhook_secrets: Annotated[
+        tuple[InstanceOf[WebhookSecret], ...],
+        NoDecode,
+        BeforeValidator(_webhook_secrets),
+        Field(repr=False, description="a JSON list; normally through WEBHOOK_SECRETS_FILE"),
+    ] = ()
     state_folder: Path = Field(
         default=Path(".stagepost/ingest"),
         description="what must outlast a restart, on a disk: the lasting id of each process, and its spool; they may "

@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 
 from services.contracts.events import Event, SaidBy
+from services.contracts.privacy import PrivacyRequest
 from services.errors import BadRequest
 
 
@@ -30,17 +31,28 @@ class Refusal:
     message: str
 
 
+Taken = Event | PrivacyRequest
+"""What an item may say: each kind goes to a topic of its own."""
+Outcome = Event | Refusal | tuple[Taken, ...]
+"""Of one item. A platform's document may say several things at once; an item is taken whole or not at all."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
     """A body taken apart. Each item is read by itself, so that a fault in one costs no other."""
 
     items: Sequence[bytes | msgspec.Raw]
     single: bool
-    read: Callable[[bytes, Call], Event | Refusal]
+    read: Callable[[bytes, Call], Outcome]
     key: str | None = None
     """The write key that stands in the body itself."""
     shared: bytes = b""
     """What the batch says once for all items (Segment's batch-level context): it counts towards each one's size."""
+    document: str = ""
+    """What a platform calls the document that it sent, of which only what we need is taken.
+
+    It may be as large as a body; one that we don't understand is kept without an error, else platforms stop sending.
+    """
 
 
 def bad_body(error: Exception, raw: bytes) -> BadRequest:

@@ -8,6 +8,7 @@ DEAD_LETTERS: Final = "storefront.dead-letters"
 STAGE_CHANGES: Final = "customer.stage-changes"
 STAGES: Final = "customer.stages"
 PROGRESS: Final = "storefront.progress"
+PRIVACY: Final = "storefront.privacy"
 
 MAX_RECORD_BYTES: Final = 1_048_576
 """`max.message.bytes` of every topic: Kafka's own default of 1 MiB, said aloud because clients are held below it."""
@@ -50,4 +51,6 @@ TOPICS: Final = (
             "min.cleanable.dirty.ratio": "0.1",
         },
     ),
+    # What a law asks for, each until it is done: compaction keeps a request until a tombstone says that it was.
+    Topic(name=PRIVACY, partitions=1, config={"cleanup.policy": "compact", "segment.ms": "86400000"}),
 )

@@ -12,7 +12,17 @@ from services.devstack.running import read_run
 from services.errors import StagepostError
 
 HTTP: Final = ("ingest", "stage_engine", "notifier", "console", "mailbox")
-ORDER: Final = (*HTTP, "smtp", "kafka", "postgres", "storefront", "write_key", "browser_key", "operator_key")
+ORDER: Final = (
+    *HTTP,
+    "smtp",
+    "kafka",
+    "postgres",
+    "storefront",
+    "write_key",
+    "browser_key",
+    "webhook_secret",
+    "operator_key",
+)
 """All that a whole stack has; a part of one leaves out what it doesn't run. `smtp` and `kafka` are host:port."""
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from services.contracts.keys import SHOWN, KeyKind, WriteKey, digest, new_write_key
+from services.contracts.webhook_secrets import Platform, WebhookSecret
 from services.devstack.home import Home, read_json, write_json, write_private
 
 
@@ -19,8 +20,11 @@ class Keys:
     write_key: str
     browser_key: str
     operator_key: str
+    webhook_secret: str
+    """What every platform's webhooks to every storefront are signed with."""
     write_keys_file: Path
     operator_key_file: Path
+    webhook_secrets_file: Path
 
 
 def ensure_secret(path: Path) -> str:
@@ -42,13 +46,23 @@ def ensure_keys(home: Home, storefronts: Iterable[str]) -> Keys:
     write_keys_file = home.keys / "write-keys.json"
     write_private(write_keys_file, json.dumps(msgspec.to_builtins(stored), indent=2))
     operator_key_file = home.keys / "operator-key"
+    webhook_secret = ensure_secret(home.keys / "webhook-secret")
+    signed = [
+        WebhookSecret(storefront=name, platform=platform, secret=webhook_secret)
+        for name in names
+        for platform in Platform
+    ]
+    webhook_secrets_file = home.keys / "webhook-secrets.json"
+    write_private(webhook_secrets_file, json.dumps(msgspec.to_builtins(signed), indent=2))
     return Keys(
         storefront=names[0],
         write_key=plain[names[0]][KeyKind.SERVER],
         browser_key=plain[names[0]][KeyKind.BROWSER],
         operator_key=ensure_secret(operator_key_file),
+        webhook_secret=webhook_secret,
         write_keys_file=write_keys_file,
         operator_key_file=operator_key_file,
+        webhook_secrets_file=webhook_secrets_file,
     )
 
 

@@ -200,6 +200,7 @@ class Stack:
             "storefront": keys.storefront,
             "write_key": keys.write_key,
             "browser_key": keys.browser_key,
+            "webhook_secret": keys.webhook_secret,
             "operator_key": keys.operator_key,
         }
         return {name: found[name] for name in ORDER if name in found}

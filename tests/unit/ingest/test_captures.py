@@ -11,6 +11,7 @@ from ingest.decide import decide
 from ingest.dialects import segment
 from ingest.dialects.reading import Call
 from ingest.limits import Limits
+from ingest.routes import HOT_ROUTES
 from services.contracts.events import Event, SaidBy, decode_event
 from services.contracts.identity import Who
 
@@ -90,6 +91,41 @@ def test_every_call_of_node_s_clients_arrives(sent: Callable[[str], list[Event]]
     assert all(event.who.user_id or event.who.anonymous_id for event in events)
     original = next(event for event in events if event.context.get("library", {}).get("version") == "3.0.13")
     assert original.occurred_at == datetime(2026, 11, 22, 5, 42, 54, 951000, tzinfo=UTC)
+
+
+def test_every_call_of_jitsu_s_client_arrives(shared_data: Callable[[str], str]) -> None:
+    captures = [json.loads(line) for line in shared_data("clients/node-clients.jsonl").splitlines()]
+    routes = {route.path: route for route in HOT_ROUTES}
+    found = []
+    for capture in captures:
+        if capture["path"].startswith("/api/s/"):
+            received_at = datetime.fromtimestamp(capture["t"], UTC)
+            call = Call(storefront="shop", said_by=SaidBy.SERVER, received_at=received_at, new_id=lambda: "made")
+            body = routes[capture["path"]].open_body(capture["body"].encode())
+            (record,) = decide(body, call, Limits(), route=capture["path"]).records
+            found.append(decode_event(record.value or b""))
+    assert [event.name for event in found] == ["Customer Identified", "Order Completed", "Page Viewed"]
+    assert {event.who.user_id for event in found} == {"u1"}
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/v1/t", "Order Completed"),
+        ("/v1/i", "Customer Identified"),
+        ("/v1/p", "Page Viewed"),
+        ("/v1/s", "Screen Viewed"),
+        ("/v1/g", "Group Joined"),
+        ("/v1/a", "Identity Aliased"),
+        ("/api/s/s2s/page", "Page Viewed"),
+    ],
+)
+def test_a_short_path_says_the_type(path: str, name: str) -> None:
+    route = next(route for route in HOT_ROUTES if route.path == path)
+    said = {"event": "Completed Order", "userId": "u1", "previousId": "u0", "messageId": "m1"}
+    call = Call(storefront="shop", said_by=SaidBy.SERVER, received_at=datetime.now(UTC), new_id=lambda: "made")
+    (record,) = decide(route.open_body(json.dumps(said).encode()), call, Limits(), route=path).events
+    assert decode_event(record.value or b"").name == name
 
 
 def test_all_events_of_the_spec_arrive_with_typed_properties(

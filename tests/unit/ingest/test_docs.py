@@ -3,11 +3,13 @@
 import re
 from pathlib import Path
 
+from ingest.dialects import shopify, woocommerce
 from ingest.dialects.vocabulary import IDS, NUMBERS
 from ingest.limits import Limits
 from ingest.openapi import ERRORS
 from ingest.routes import HOT_ROUTES
 from ingest.settings import PublishSettings, SpoolSettings
+from ingest.webhooks import WEBHOOK_ROUTES
 from services.contracts import events
 from services.contracts.events import Rank, rank_of
 from services.contracts.vocabulary import OWN, PROPERTIES, SPEC
@@ -62,6 +64,8 @@ def test_the_properties_that_are_put_right_are_named() -> None:
 def test_every_route_error_and_setting_of_ingest_is_described() -> None:
     for route in HOT_ROUTES:
         assert route.path in INGEST
+    for hook in WEBHOOK_ROUTES:
+        assert f"`POST {hook.path}`" in INGEST
     for status, (_, codes) in ERRORS.items():
         for code, _ in codes:
             assert re.search(rf"\| {status} \|[^|]*`{code}`", INGEST), (status, code)
@@ -72,3 +76,19 @@ def test_every_route_error_and_setting_of_ingest_is_described() -> None:
     ):
         for field in fields:
             assert f"`STAGEPOST_{group}__{field.upper()}`" in INGEST
+
+
+def test_every_topic_and_status_of_shopify_is_told_and_no_other() -> None:
+    section = INGEST.split("## Shopify's webhooks")[1].split("\n## ")[0]
+    table = section.split("| topic |")[1].split("\n\n")[0]
+    topics = {name for line in table.splitlines() for name in re.findall(r"`([a-z_]+/[a-z_]+)`", line)}
+    assert topics == set(shopify.TOPICS)
+    assert all(f"`{status}`" in section for status in shopify.UNSOLD)
+
+
+def test_every_topic_and_status_of_woocommerce_is_told_and_no_other() -> None:
+    section = INGEST.split("## WooCommerce's webhooks")[1].split("\n## ")[0]
+    table = section.split("| topic |")[1].split("\n\n")[0]
+    assert set(re.findall(r"`([a-z_]+\.[a-z_]+)`", table)) == set(woocommerce.TOPICS)
+    statuses = set(re.findall(r"`([a-z-]+)`", section.split("| status |")[1].split("\n\n")[0]))
+    assert statuses == woocommerce.SOLD | woocommerce.UNPAID | woocommerce.GONE | {"failed"}

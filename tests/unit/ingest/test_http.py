@@ -18,6 +18,7 @@ from ingest.publish import Publisher
 from ingest.routes import HOT_ROUTES
 from ingest.service import new_event_id
 from ingest.settings import PublishSettings, SpoolSettings
+from ingest.signatures import Secrets
 from ingest.spool import Spool
 from ingest.storefronts import Keys
 from ingest.switch import Switch
@@ -38,6 +39,7 @@ async def http(tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
     spool = Spool(tmp_path / "spool.sqlite", SpoolSettings())
     ingest = Ingest(
         keys=Keys([STORED]),
+        secrets=Secrets([]),
         publisher=Publisher(
             Sender(KafkaSettings(bootstrap_servers="127.0.0.1:1"), client_id="test"),
             PublishSettings(),
