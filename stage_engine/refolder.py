@@ -25,7 +25,7 @@ from stage_engine.fold import Folded
 from stage_engine.folding import beginnings, folded_by, orders_named
 from stage_engine.history import THE_BEGINNING, Position
 from stage_engine.in_force import Folding
-from stage_engine.metrics import FOLDS
+from stage_engine.metrics import BROKEN, FOLDS
 from stage_engine.orders import Order
 from stage_engine.outcomes import Outcome, Settled, Stumbled, corrected, write
 from stage_engine.rules import Rules
@@ -200,6 +200,7 @@ class Refolder:
             if not refuses(error):
                 raise
             log.exception("the re-fold can't be stored; the customer is on hold", customer_id=str(customer_id))
+            BROKEN.inc()
             await write(connection, [stumbled], progress.rules)  # else it would be the first in turn for ever
         return True
 

@@ -14,7 +14,7 @@ from services.postgres import UNAVAILABLE, refuses
 from stage_engine import store, tables
 from stage_engine.folding import fold_onward
 from stage_engine.in_force import Folding
-from stage_engine.metrics import WAKES
+from stage_engine.metrics import BROKEN, WAKES
 from stage_engine.outcomes import Stumbled, write
 from stage_engine.rules import Rules
 from stage_engine.store import Customer
@@ -71,6 +71,7 @@ async def _wake(connection: AsyncConnection, customers: Sequence[Customer], rule
             raise
         if len(customers) == 1:
             log.exception("the wake can't be stored; the customer is on hold", customer_id=str(customers[0].id))
+            BROKEN.inc()
             await write(connection, [Stumbled(customer=customers[0])], rules)
             return
         middle = len(customers) // 2
