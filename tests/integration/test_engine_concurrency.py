@@ -2,9 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import timedelta
-from uuid import UUID, uuid4
+from unittest.mock import patch
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -15,9 +16,10 @@ from subscriber import Subscriber, unnumbered
 
 from services.contracts.identity import Identity, IdentityKind
 from services.postgres import transaction
-from stage_engine import tables
+from stage_engine import pointers, tables
 from stage_engine.arrivals import Arrival
-from stage_engine.identity import customer_id
+from stage_engine.identity import customer_id, identity_id
+from stage_engine.pointers import Grew
 from tests.unit.stage_engine.builders import SEVEN
 
 EVERYTHING = START + timedelta(days=2_000)
@@ -111,29 +113,49 @@ async def test_batches_that_meet_in_opposite_order_wait_for_each_other(database:
     assert {customer.state.events for customer in stands.customers.values() if customer.sequence} == {25}
 
 
-async def test_a_customer_that_a_batch_learns_of_under_the_locks_is_locked_too(database: AsyncEngine) -> None:
-    """One joins `a` to `u` and waits for `u`; meanwhile `u` has become part of `v`, whom nobody had locked."""
+@pytest.mark.parametrize("who", [{"user_id": "u"}, {"user_id": "u", "anonymous_id": "a"}], ids=["known", "linked"])
+async def test_a_customer_that_a_batch_learns_of_under_the_locks_is_locked_too(
+    database: AsyncEngine, who: dict[str, str]
+) -> None:
+    """One is about `u`, or joins `a` to it, and waits; meanwhile `u` has become part of `v`, whom nobody had locked."""
     world = await World.opened(database, SEVEN)
     u, v = _accounts(world)
     while u > v:  # locks are taken in this order: the first holds `u` while it waits for `v`
-        world.namespace = uuid4()
+        world = await World.opened(database, SEVEN)
         u, v = _accounts(world)
     await world.take(*(world.event("Product Viewed", 0, who={kind: value}) for kind, value in MEMBERS))
     first = world.stretch(0, 0, [world.event("Identity Aliased", 5, who={"user_id": "v"}, previous_id="u")])
-    second = world.stretch(1, 0, [world.event("Product Viewed", 6, who={"user_id": "u", "anonymous_id": "a"})])
+    second = world.stretch(1, 0, [world.event("Product Viewed", 6, who=who)])
     one, other = world.consumer(), world.consumer()
+    grown: list[frozenset[UUID]] = []
+
+    class Noted(Grew):
+        def __init__(self, rows: Collection[UUID]) -> None:
+            super().__init__(rows)
+            grown.append(self.rows)
+
     async with asyncio.timeout(30):
-        async with transaction(database) as blocking:
-            await _lock(blocking, v)
-            joining = asyncio.create_task(one.take([first]))
-            await _until_waiting(database, 1)
-            linking = asyncio.create_task(other.take([second]))
-            await _until_waiting(database, 2)
-        await asyncio.gather(joining, linking)
+        with patch.object(pointers, "Grew", Noted):
+            async with transaction(database) as blocking:
+                await _lock(blocking, v)
+                joining = asyncio.create_task(one.take([first]))
+                await _until_waiting(database, 1)
+                linking = asyncio.create_task(other.take([second]))
+                await _until_waiting(database, 2)
+            await asyncio.gather(joining, linking)
+    # Who says something new of `u` waits for `u` itself, and then sees where it leads.
+    assert [v in rows for rows in grown] == ([] if "anonymous_id" in who else [True])
     stands = await world.stands()
-    assert {stands.identities[id_] for id_ in stands.identities} == {v}
-    assert stands.customers[v].state.events == 5
+    joined = [identity for identity, name in _members(world).items() if name != "a" or "anonymous_id" in who]
+    assert {stands.identities[id_] for id_ in joined} == {v}
+    assert stands.customers[v].state.events == 2 + len(joined)
     assert stands.customers[u].state.events == 0
+
+
+def _members(world: World) -> dict[UUID, str]:
+    return {
+        identity_id(world.storefront, Identity(IdentityKind[kind.upper()], value)): value for kind, value in MEMBERS
+    }
 
 
 MEMBERS = (("user_id", "u"), ("user_id", "v"), ("anonymous_id", "a"))
