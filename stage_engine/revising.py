@@ -29,6 +29,8 @@ from stage_engine.refolder import Refolder
 DEADLINE: Final = timedelta(seconds=90)
 """For getting the lock of what is in force: longer than a process that was stopped can hold it."""
 LOCK_NOT_AVAILABLE: Final = "55P03"
+TELL_EVERY: Final = 1.0
+"""Seconds: of a million customers, counting who is behind takes longer than bringing the next of them forward."""
 REST: Final = 0.2
 """Seconds between two looks at customers whom others are bringing forward."""
 
@@ -146,8 +148,12 @@ async def bring_everyone(engine: AsyncEngine, tell: Callable[[int], None]) -> No
     """Until nobody is behind what is in force; `tell` is given how many still are. Engines that run do it, too."""
     in_force = InForce(engine, tells=False)
     forward, refolder = Forward(in_force), Refolder(engine, in_force)
+    counted = -TELL_EVERY
     while True:
         busy = await forward.step() or await refolder.step()
+        if busy and time.monotonic() - counted < TELL_EVERY:
+            continue
+        counted = time.monotonic()
         rules = await in_force.look()
         async with reading(engine) as connection:
             left = await count_behind(connection, rules)
