@@ -156,10 +156,11 @@ def stages(preset: str, histories: Histories, at: datetime) -> dict[str, str]:
 
 
 def cdnow() -> Histories:
-    """A day of CDNOW's begins at midnight in New York."""
+    """A day begins at midnight in New York. In UTC, where 90 days are as long when the clocks are changed."""
     zone = ZoneInfo("America/New_York")
     return _sorted(
-        (p.customer, Deed(datetime(*p.day.timetuple()[:3], tzinfo=zone), 2, "order")) for p in read_purchases()
+        (p.customer, Deed(datetime(*p.day.timetuple()[:3], tzinfo=zone).astimezone(UTC), 2, "order"))
+        for p in read_purchases()
     )
 
 
@@ -175,7 +176,7 @@ def online_retail() -> Histories:
         (
             row["CustomerID"],
             Deed(
-                datetime.fromisoformat(row["InvoiceDate"]).replace(tzinfo=zone),
+                datetime.fromisoformat(row["InvoiceDate"]).replace(tzinfo=zone).astimezone(UTC),
                 2,
                 "refund" if number.startswith("C") else "order",
             ),
