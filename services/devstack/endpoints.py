@@ -75,7 +75,9 @@ async def is_ready(url: str) -> bool:
 def table(found: dict[str, str]) -> str:
     """Without secrets: this lands on screens and in logs. `--json` has them."""
     return "\n".join(
-        f"  {name:<14}{where.rpartition('@')[2]}" for name, where in found.items() if not name.endswith("_key")
+        f"  {name:<14}{where.rpartition('@')[2]}"
+        for name, where in found.items()
+        if not name.endswith(("_key", "_secret"))
     )
 
 

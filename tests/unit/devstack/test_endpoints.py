@@ -16,4 +16,5 @@ def test_a_shell_reads_every_value_as_it_is_and_passes_on_what_our_commands_need
 
 def test_the_table_shows_no_secret() -> None:
     assert "secret" not in table(FOUND)
+    assert "whsec" not in table({**FOUND, "webhook_secret": "whsec"})
     assert "p$w" not in table(FOUND)
