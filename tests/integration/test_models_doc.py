@@ -5,8 +5,10 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from shutil import which
 from typing import Any
 
+import pytest
 from doc_walk import ROOT, Command, blocks, commands, differs, run
 
 from services.devstack.endpoints import shell
@@ -16,6 +18,7 @@ PATIENCE = 40
 """Tries of a command, half a second apart: a reader types more slowly than a stack takes an event in."""
 
 
+@pytest.mark.skipif(which("curl") is None, reason="the page posts with curl, and this machine has none")
 async def test_what_the_page_does_on_a_running_stack(start_stack: Callable[..., Any], tmp_path: Path) -> None:
     stack, env = None, dict[str, str]()
     for block in blocks(PAGE):
