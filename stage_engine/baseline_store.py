@@ -6,7 +6,6 @@ are copies, because those of a customer are derived and forgotten whenever the c
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from decimal import Decimal
 from uuid import UUID
 
 import msgspec
@@ -18,6 +17,7 @@ from services.contracts.changes import Transition
 from services.postgres import among, columns_of, rows, upsert
 from stage_engine import tables
 from stage_engine.baselines import Baseline
+from stage_engine.book_store import order_of
 from stage_engine.history import THE_BEGINNING, Position
 from stage_engine.orders import Order
 from stage_engine.state import State, decode_state, encode_state
@@ -110,17 +110,8 @@ async def _orders(connection: AsyncConnection, baselines: Collection[UUID]) -> d
     for row in await connection.execute(
         sa.select(tables.baseline_orders).where(among(_BO.baseline, baselines)).order_by(*version)
     ):
-        order = Order(
-            key=row.key,
-            completed_at=row.completed_at,
-            currency=row.currency,
-            revenue=Decimal(row.revenue),
-            total=Decimal(row.total),
-            refunded=Decimal(row.refunded),
-            refunded_whole=row.refunded_whole,
-            cancelled=row.cancelled,
-        )
-        found[row.baseline].append((Position(row.changed_at, row.changed_rank, row.changed_id), order))
+        position = Position(row.changed_at, row.changed_rank, row.changed_id)
+        found[row.baseline].append((position, order_of(row)))
     return found
 
 

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -48,17 +49,22 @@ async def orders(
         columns_of("booked", columns, values),
     )
     for row in result:
-        found[row.customer_id][row.key] = Order(
-            key=row.key,
-            completed_at=row.completed_at,
-            currency=row.currency,
-            revenue=Decimal(row.revenue),
-            total=Decimal(row.total),
-            refunded=Decimal(row.refunded),
-            refunded_whole=row.refunded_whole,
-            cancelled=row.cancelled,
-        )
+        found[row.customer_id][row.key] = order_of(row)
     return found
+
+
+def order_of(row: Any) -> Order:  # noqa: ANN401  SQLAlchemy's row
+    """Of any table that has an order's columns."""
+    return Order(
+        key=row.key,
+        completed_at=row.completed_at,
+        currency=row.currency,
+        revenue=Decimal(row.revenue),
+        total=Decimal(row.total),
+        refunded=Decimal(row.refunded),
+        refunded_whole=row.refunded_whole,
+        cancelled=row.cancelled,
+    )
 
 
 async def write_orders(connection: AsyncConnection, versions: Iterable[tuple[UUID, Position, Order]]) -> None:

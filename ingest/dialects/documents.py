@@ -75,6 +75,11 @@ def document_in(raw: bytes) -> Document | Refusal:
     return Document(said) if isinstance(said, dict) else Refusal("invalid", "the document is no JSON object")
 
 
+def order_name(order_id: str | None) -> str | None:
+    """The order as a weak name of its customer."""
+    return None if order_id is None else f"order:{order_id}"
+
+
 def taken(told: list[Told], call: Call) -> Outcome:
     """All that a document says, in our vocabulary, or why one thing in it can't be taken."""
     found: list[Taken] = []

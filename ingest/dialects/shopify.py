@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from ingest.dialects import shopify_customers
 from ingest.dialects.canonical import Said, as_moment
-from ingest.dialects.documents import Document, Told, document_in, taken, there
+from ingest.dialects.documents import Document, Told, document_in, order_name, taken, there
 from ingest.dialects.reading import Body, Call, Outcome, Refusal
 from ingest.dialects.shopify_customers import person_of
 from services.contracts.events import Name
@@ -94,11 +94,6 @@ def _said(
         traits=traits or {},
         context=there(platform="shopify", topic=delivery.topic, shop=delivery.shop),
     )
-
-
-def order_name(order_id: str | None) -> str | None:
-    """The order as a weak name of its customer."""
-    return None if order_id is None else f"order:{order_id}"
 
 
 def _cart(document: Document, delivery: Delivery, call: Call) -> list[Told]:

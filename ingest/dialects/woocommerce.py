@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Final
 
 from ingest.dialects.canonical import Said
-from ingest.dialects.documents import Document, Told, document_in, taken, there
+from ingest.dialects.documents import Document, Told, document_in, order_name, taken, there
 from ingest.dialects.reading import Body, Call, Outcome, Refusal
 from services.contracts.events import Name
 from services.contracts.identity import Who
@@ -117,7 +117,7 @@ def _order(document: Document, delivery: Delivery, call: Call) -> list[Told]:
     told: list[Told] = [_said(delivery, delivery.id_of(document), name, who, at, properties, traits)]
     if order is None:
         return told
-    named = Who(user_id=who.user_id, email=who.email, phone=who.phone, cart_token=f"order:{order}")
+    named = Who(user_id=who.user_id, email=who.email, phone=who.phone, cart_token=order_name(order))
     told.append(_said(delivery, f"woocommerce:order:{order}:customer", Name.CUSTOMER_IDENTIFIED, named, created, {}))
     shipped = _gmt(document, "date_completed")
     if status == "completed" and shipped is not None:
@@ -176,7 +176,7 @@ def _refund(document: Document, delivery: Delivery, call: Call) -> list[Told]:
         reason=document.text("reason"),
     )
     event_id = f"woocommerce:refund:{order}:{document.id('id')}"
-    who = Who(cart_token=None if order is None else f"order:{order}")
+    who = Who(cart_token=order_name(order))
     at = _gmt(document, "date_created") or call.received_at
     return [_said(delivery, event_id, Name.ORDER_REFUNDED, who, at, properties)]
 
@@ -184,7 +184,7 @@ def _refund(document: Document, delivery: Delivery, call: Call) -> list[Told]:
 def _deleted_order(document: Document, delivery: Delivery, call: Call) -> list[Told]:
     """Only an id comes: the order's own, which leads to whoever placed it."""
     order = document.id("id")
-    who = Who(cart_token=None if order is None else f"order:{order}")
+    who = Who(cart_token=order_name(order))
     at = call.received_at
     return [_said(delivery, delivery.id_of(document), Name.ORDER_CANCELLED, who, at, there(order_id=order))]
 
