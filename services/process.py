@@ -61,6 +61,23 @@ class _Server(uvicorn.Server):
         yield
 
 
+def http_server(app: ASGIApp, http: HttpSettings) -> uvicorn.Server:
+    return _Server(
+        uvicorn.Config(
+            app,
+            host=http.host,
+            port=http.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            # Uvicorn by itself believes whoever calls from this machine, or FORWARDED_ALLOW_IPS.
+            proxy_headers=bool(http.trusted_proxies),
+            forwarded_allow_ips=[str(network) for network in http.trusted_proxies],
+            timeout_graceful_shutdown=int(http.shutdown_grace.total_seconds()),
+        )
+    )
+
+
 async def run_service(app: ASGIApp, http: HttpSettings, loops: Mapping[str, Loop]) -> None:
     """Runs until SIGTERM or SIGINT, or until a loop or the server fails; then stops all and raises what failed.
 
@@ -70,17 +87,7 @@ async def run_service(app: ASGIApp, http: HttpSettings, loops: Mapping[str, Loop
     running = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         running.add_signal_handler(number, stopping.set)
-    server = _Server(
-        uvicorn.Config(
-            app,
-            host=http.host,
-            port=http.port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=int(http.shutdown_grace.total_seconds()),
-        )
-    )
+    server = http_server(app, http)
     loops_stopping = asyncio.Event()
     serving = asyncio.create_task(server.serve(), name="http")
     tasks = [asyncio.ensure_future(loop(loops_stopping)) for loop in loops.values()]

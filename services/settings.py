@@ -7,12 +7,19 @@ in a file instead, as secrets do: `STAGEPOST_POSTGRES__DSN_FILE=/run/secrets/dsn
 import os
 import ssl
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from services.durations import parse_duration
 from services.errors import ConfigurationError
@@ -26,6 +33,14 @@ def _duration(value: Any) -> Any:  # noqa: ANN401  whatever stands in the enviro
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 """Written as in the shop's files: `500ms` is not one, `2s`, `30m` and `1h30m` are."""
+
+
+def _networks(value: Any) -> Any:  # noqa: ANN401  whatever stands in the environment
+    return tuple(ip_network(part) for part in value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
+"""Written with commas: `10.0.0.0/8, 192.0.2.7`."""
 
 
 class Group(BaseModel):
@@ -86,6 +101,11 @@ class HttpSettings(Group):
     port: int = Field(ge=0, le=65535, description="0 takes a free one")
     shutdown_grace: Duration = Field(
         default=timedelta(seconds=10), description="time for requests under way when told to stop"
+    )
+    trusted_proxies: Networks = Field(
+        default=(),
+        description="networks of the proxies before us, with commas: X-Forwarded-For and -Proto are believed from "
+        "these only, and nobody else's word says where a call comes from",
     )
 
 
