@@ -14,6 +14,7 @@ from babel.core import Locale, UnknownLocaleError
 from babel.numbers import format_currency
 
 from notifier.followups import FollowUp, Purpose
+from notifier.links import Links
 from services.contracts.changes import Profile, Subject
 from services.contracts.storefront import Storefront
 
@@ -63,13 +64,16 @@ class Content:
     link: str | None
     marketing: bool
     lang: str
+    links: Links
 
     @property
     def count(self) -> int:
         return sum(item.quantity for item in self.items) + self.more
 
 
-def content_of(follow_up: FollowUp, storefront: Storefront, profile: Profile, subject: Subject, key: str) -> Content:
+def content_of(
+    follow_up: FollowUp, storefront: Storefront, profile: Profile, subject: Subject, key: str, links: Links
+) -> Content:
     """`key` is the instance's: an order's is shown as its `reference` if it reads like one. `link` leads back to it."""
     locale = _locale(storefront.locale)
     currency = subject.currency or storefront.currency
@@ -87,6 +91,7 @@ def content_of(follow_up: FollowUp, storefront: Storefront, profile: Profile, su
         link=safe_url(subject.url) or safe_url(fallback),
         marketing=follow_up.purpose is Purpose.MARKETING,
         lang=locale.language,
+        links=links,
     )
 
 

@@ -22,6 +22,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from notifier.content import Content
 from notifier.followups import FollowUp
+from notifier.links import BadLink
 from services.errors import ShopError
 
 LINK_ATTRIBUTES: Final = frozenset({"href", "src", "action", "formaction", "background", "poster"})
@@ -68,7 +69,7 @@ class Renderer:
             raise RenderError(f"there is no template {error.name}") from error
         except KeyError:
             raise RenderError(f"{template}.mjml has no subject; write {{% block subject %}}…{{% endblock %}}") from None
-        except jinja2.TemplateError as error:
+        except (jinja2.TemplateError, BadLink) as error:
             raise RenderError(f"{template}.mjml: {error}") from error
         except (ValueError, OSError, css_inline.InlineError) as error:
             raise RenderError(f"{template}.mjml is no MJML: {error}") from error

@@ -5,6 +5,7 @@ from typing import Final
 
 from notifier.content import Content, content_of
 from notifier.followups import FollowUp
+from notifier.links import SAMPLE
 from services.contracts.changes import Profile, Subject
 from services.contracts.storefront import Storefront
 
@@ -40,4 +41,6 @@ def sample_contents(follow_up: FollowUp, storefront: Storefront) -> Mapping[str,
         "a customer of whom nothing is known": (Profile(), bare),
         "an empty subject": (Profile(), Subject()),
     }
-    return {said: content_of(follow_up, storefront, who, what, "F-1042") for said, (who, what) in contents.items()}
+    return {
+        said: content_of(follow_up, storefront, who, what, "F-1042", SAMPLE) for said, (who, what) in contents.items()
+    }

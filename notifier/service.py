@@ -83,7 +83,7 @@ async def serve(settings: NotifierSettings) -> None:
         queue = Queue(engine, sending_lease=settings.smtp.timeout * ANSWERS_A_MAIL)
         readiness = Readiness({"revision", "feed"})
         taking = Taking(Intake(feed, offsets, engine, follow_ups, _now), feed, terms, readiness)
-        worker = Worker(queue, channel, terms.now, _now)
+        worker = Worker(queue, channel, terms.now, settings.links.maker(), _now)
 
         async def take_in(stopping: asyncio.Event) -> None:
             await feed.start(join=False)

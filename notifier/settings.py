@@ -4,9 +4,11 @@ import ssl
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 
+from notifier.links import LinkMaker, Signer
 from services.settings import Duration, Group, HttpSettings, KafkaSettings, PostgresSettings, Settings
 
 
@@ -34,6 +36,31 @@ class SmtpSettings(Group):
         return None if self.security == "none" else ssl.create_default_context(cafile=self.ca_file)
 
 
+class LinksSettings(Group):
+    url: str = Field(
+        description="where browsers reach the notifier's `/m/`, through your proxy; https, as mail programs ask"
+    )
+    secret: SecretStr = Field(
+        min_length=32, description="signs the links in mails; who has it can answer and unsubscribe for anybody"
+    )
+    previous_secret: SecretStr | None = Field(
+        default=None, description="the one before: links that it signed still work while they are good"
+    )
+
+    @model_validator(mode="after")
+    def _a_place_to_go(self) -> Self:
+        parts = urlsplit(self.url)
+        if parts.query or parts.fragment or not parts.hostname or parts.scheme not in ("https", "http"):
+            raise ValueError("is no place to link to; write it as https://mail.shop.example")
+        if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+            raise ValueError("links in mails must begin with https://; plain http is for this machine alone")
+        return self
+
+    def maker(self) -> LinkMaker:
+        previous = self.previous_secret.get_secret_value() if self.previous_secret else None
+        return LinkMaker(base=self.url, signer=Signer(self.secret.get_secret_value(), previous))
+
+
 class NotifierHttp(HttpSettings):
     port: int = Field(default=8082, ge=0, le=65535, description="0 takes a free one")
 
@@ -42,5 +69,6 @@ class NotifierSettings(Settings):
     kafka: KafkaSettings
     postgres: PostgresSettings
     smtp: SmtpSettings
+    links: LinksSettings
     operator_key: SecretStr = Field(min_length=16, description="opens the operators' routes")
     http: NotifierHttp = NotifierHttp()

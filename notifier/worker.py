@@ -17,6 +17,7 @@ from notifier.content import content_of
 from notifier.followups import FollowUp, Purpose
 from notifier.guard import Circumstances, Defer, Send, Withhold, guard, is_fresh
 from notifier.in_force import Terms
+from notifier.links import LinkMaker, Links
 from notifier.metrics import DELIVERY_SECONDS, KNOWN_UNTIL_AGE, MESSAGES
 from notifier.outcomes import Outcome, Unknown
 from notifier.queue import Claimed, Mark, Marked, Queue, Settled
@@ -51,12 +52,14 @@ class Worker:
         queue: Queue,
         channel: EmailChannel,
         in_force: Callable[[], Terms],
+        links: LinkMaker,
         clock: Callable[[], datetime],
     ) -> None:
         """`in_force` is asked at the beginning of each step; where it raises NoShop, nothing is sent."""
         self._queue = queue
         self._channel = channel
         self._in_force = in_force
+        self._links = links
         self._terms: Terms | None = None
         self._clock = clock
         self._swept_at: datetime | None = None
@@ -146,7 +149,8 @@ class Worker:
         )
         match guard(claimed.message, circumstances, now):
             case Send() as send if follow_up is not None and storefront is not None:
-                return _rendered(terms.renderer, claimed, follow_up, storefront, send)
+                links = self._links.of(claimed.message.id, claimed.message.expires_at)
+                return _rendered(terms.renderer, claimed, follow_up, storefront, send, links)
             case Send():
                 raise AssertionError("the guard lets nothing through that is not configured")
             case Defer(until=until, why=why):
@@ -220,10 +224,10 @@ class Worker:
 
 
 def _rendered(
-    renderer: Renderer, claimed: Claimed, follow_up: FollowUp, storefront: Storefront, send: Send
+    renderer: Renderer, claimed: Claimed, follow_up: FollowUp, storefront: Storefront, send: Send, links: Links
 ) -> Ready | Settled:
     instance = claimed.instance
-    content = content_of(follow_up, storefront, claimed.customer.profile, instance.subject, instance.key)
+    content = content_of(follow_up, storefront, claimed.customer.profile, instance.subject, instance.key, links)
     try:
         rendered = renderer.render(follow_up.template, content)
     except RenderError as error:

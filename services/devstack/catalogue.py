@@ -26,6 +26,8 @@ class Need(Enum):
     """For what must outlast a restart and stands in no database."""
     LINKS = auto()
     """Where a person may go on to look."""
+    SIGNED_LINKS = auto()
+    """What the links in mails begin with and are signed with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Service:
 SERVICES: Final = (
     Service("ingest", 8080, frozenset({Need.KAFKA, Need.WRITE_KEYS, Need.OPERATOR_KEY, Need.STATE_FOLDER})),
     Service("stage_engine", 8081, frozenset({Need.KAFKA, Need.POSTGRES, Need.OPERATOR_KEY})),
-    Service("notifier", 8082, frozenset({Need.KAFKA, Need.POSTGRES, Need.SMTP, Need.OPERATOR_KEY})),
+    Service("notifier", 8082, frozenset({Need.KAFKA, Need.POSTGRES, Need.SMTP, Need.OPERATOR_KEY, Need.SIGNED_LINKS})),
     Service("console", 8083, frozenset({Need.POSTGRES, Need.OPERATOR_KEY, Need.LINKS})),
 )
 PARTS: Final = ("postgres", "kafka", "mailbox", *(service.name for service in SERVICES))
@@ -115,6 +117,9 @@ class Surroundings:
                 for name in ("ingest", "mailbox")
                 if name in self.ports
             }
+        if Need.SIGNED_LINKS in needs:
+            env["STAGEPOST_LINKS__URL"] = f"http://{LOOPBACK}:{self.ports.get('notifier', USUAL_PORTS['notifier'])}"
+            env["STAGEPOST_LINKS__SECRET_FILE"] = str(self.keys.links_secret_file)
         if Need.STATE_FOLDER in needs:
             env["STAGEPOST_STATE_FOLDER"] = str(self.home.path / "ingest")
         if Need.OPERATOR_KEY in needs:

@@ -25,6 +25,7 @@ class Keys:
     write_keys_file: Path
     operator_key_file: Path
     webhook_secrets_file: Path
+    links_secret_file: Path
 
 
 def ensure_secret(path: Path) -> str:
@@ -46,6 +47,8 @@ def ensure_keys(home: Home, storefronts: Iterable[str]) -> Keys:
     write_keys_file = home.keys / "write-keys.json"
     write_private(write_keys_file, json.dumps(msgspec.to_builtins(stored), indent=2))
     operator_key_file = home.keys / "operator-key"
+    links_secret_file = home.keys / "links-secret"
+    ensure_secret(links_secret_file)
     webhook_secret = ensure_secret(home.keys / "webhook-secret")
     signed = [
         WebhookSecret(storefront=name, platform=platform, secret=webhook_secret)
@@ -63,6 +66,7 @@ def ensure_keys(home: Home, storefronts: Iterable[str]) -> Keys:
         write_keys_file=write_keys_file,
         operator_key_file=operator_key_file,
         webhook_secrets_file=webhook_secrets_file,
+        links_secret_file=links_secret_file,
     )
 
 

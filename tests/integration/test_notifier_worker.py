@@ -18,6 +18,7 @@ from notifier.channels.email import EmailChannel
 from notifier.guard import Reason, Send
 from notifier.in_force import Terms
 from notifier.intake import Batch, take_in
+from notifier.links import LinkMaker, Signer
 from notifier.outcomes import Delivered
 from notifier.queue import CLAIM_LEASE, Claimed, Mark, Queue
 from notifier.render import Renderer
@@ -46,6 +47,7 @@ SHOP = Shop(
     },
 )
 LEASE = timedelta(minutes=2)
+LINKS = LinkMaker(base="https://mail.shop.example", signer=Signer("x" * 32))
 ABANDONED = transition("abandoned")
 PLACED = transition("placed", track="order", instance="order-1", cause="o1")
 
@@ -71,7 +73,7 @@ class World:
         self.channels.append(EmailChannel(smtp, self.clock))
         queue = Queue(self.engine, sending_lease=LEASE)
         terms = Terms(shop=SHOP, follow_ups=FOLLOW_UPS, renderer=Renderer(SHOP.directory), since=NOON)
-        return Worker(queue, self.channels[-1], lambda: terms, self.clock)
+        return Worker(queue, self.channels[-1], lambda: terms, LINKS, self.clock)
 
     async def take(self, *changes: CustomerChange, partitions: int = 6, stale: bool = False) -> None:
         heard = {} if stale else dict.fromkeys(range(partitions), self.clock.now)

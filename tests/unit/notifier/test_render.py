@@ -9,6 +9,7 @@ import pytest
 
 from notifier.content import content_of, safe_url
 from notifier.followups import FollowUp
+from notifier.links import SAMPLE
 from notifier.render import Rendered, Renderer, RenderError
 from notifier.samples import sample_contents
 from services.contracts.changes import Profile, Subject
@@ -52,7 +53,7 @@ def mail(
     **subject: Any,  # noqa: ANN401  any of Subject's fields
 ) -> Rendered:
     profile = Profile(traits=traits or {}, claims=claims or {})
-    content = content_of(follow_up, storefront or shop(), profile, Subject(items=list(items), **subject), key)
+    content = content_of(follow_up, storefront or shop(), profile, Subject(items=list(items), **subject), key, SAMPLE)
     return Renderer(directory).render(follow_up.template, content)
 
 
@@ -210,7 +211,7 @@ def test_a_mail_loads_nothing_but_the_shops_pictures() -> None:
 
 @pytest.mark.parametrize(("colour", "ink"), [("#1f4b3f", "#ffffff"), ("#ffd84d", "#1c1c1a")])
 def test_a_button_can_be_read_on_any_colour(colour: str, ink: str) -> None:
-    content = content_of(ABANDONED_CART, shop(look=Look(colour=colour)), Profile(), Subject(), "c")
+    content = content_of(ABANDONED_CART, shop(look=Look(colour=colour)), Profile(), Subject(), "c", SAMPLE)
     assert content.shop.ink == ink
 
 
