@@ -5,6 +5,8 @@ NEEDS := 3.11
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Test files run side by side, each file in one process: most wait for servers. One process for all: make test SIDE_BY_SIDE=
+SIDE_BY_SIDE ?= -n 2 --dist loadfile
 COMPILE := uv pip compile pyproject.toml --universal --python-version $(NEEDS) --generate-hashes --no-annotate --quiet
 COMPILE += --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
@@ -25,7 +27,7 @@ down: $(INSTALLED) ## Stop a stack that was left behind
 	@$(BIN)/stagepost down
 
 test: check ## Everything: check, then the tests with real Kafka, Postgres and SMTP
-	@$(BIN)/pytest tests/integration $(if $(wildcard tests/faults/test_*.py),tests/faults) -m "not long"
+	@$(BIN)/pytest $(SIDE_BY_SIDE) tests/integration $(if $(wildcard tests/faults/test_*.py),tests/faults) -m "not long"
 
 proof: $(INSTALLED) ## What takes minutes: real shops' whole histories, and the figures that others published of them
 	@$(BIN)/pytest tests/integration -m long -rsP
@@ -39,7 +41,7 @@ check: $(INSTALLED) ## Lint, types, layers, unit tests, scenarios: fast
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/pytest tests/unit $(if $(wildcard tests/scenarios/test_*.py),tests/scenarios)
+	@$(BIN)/pytest $(SIDE_BY_SIDE) tests/unit $(if $(wildcard tests/scenarios/test_*.py),tests/scenarios)
 
 format: $(INSTALLED) ## Put the code into its one form
 	@$(BIN)/ruff format --quiet

@@ -96,7 +96,11 @@ async def test_a_gzip_bomb_is_never_unpacked() -> None:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("broken", [b"not gzip", gzip.compress(b"hello")[:-4], gzip.compress(b"hello") + b"x", b"\x1f"])
+@pytest.mark.parametrize(
+    "broken",
+    [b"not gzip", gzip.compress(b"hello")[:-4], gzip.compress(b"hello") + b"x", b"\x1f"],
+    ids=["none", "cut", "longer", "begun"],
+)
 async def test_a_broken_gzip_is_a_bad_request(broken: bytes) -> None:
     with pytest.raises(BadRequest):
         await read(broken, encoding="gzip")

@@ -24,7 +24,9 @@ def test_storefront_and_kind_come_from_the_key() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [None, "", "nonsense", SERVER[:SHOWN], SERVER[:-1], SERVER + "x", SERVER.upper(), "\ud800", "ключ"]
+    "given",
+    [None, "", "nonsense", SERVER[:SHOWN], SERVER[:-1], SERVER + "x", SERVER.upper(), "\ud800", "ключ"],
+    ids=["none", "empty", "nonsense", "its prefix", "cut", "longer", "in capitals", "half a pair", "Cyrillic"],
 )
 def test_no_key_and_an_unknown_one_get_the_same_answer(given: str | None) -> None:
     with pytest.raises(Unauthorized) as refused:
