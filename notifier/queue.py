@@ -36,6 +36,7 @@ class Claimed:
     message: Message
     storefront: str
     follow_up: str
+    channel: str
     attempts: int
     unknowns: int
     due_at: datetime
@@ -81,11 +82,11 @@ class Queue:
         self._sending_lease = sending_lease
         self._token = uuid4()
 
-    async def claim(self, limit: int, now: datetime) -> list[Claimed]:
-        """The longest due, passed over where another process is claiming them."""
+    async def claim(self, limit: int, channel: str, now: datetime) -> list[Claimed]:
+        """The longest due of a channel, passed over where another process is claiming them."""
         due = (
             sa.select(messages.c.id)
-            .where(messages.c.status.in_(DUE), messages.c.due_at <= now)
+            .where(messages.c.status.in_(DUE), messages.c.due_at <= now, messages.c.channel == channel)
             .order_by(messages.c.due_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -330,6 +331,7 @@ async def _load(connection: AsyncConnection, ids: Collection[UUID]) -> list[Clai
         "transition",
         "storefront",
         "follow_up",
+        "channel",
         "attempts",
         "unknowns",
         "at",
@@ -351,6 +353,7 @@ async def _load(connection: AsyncConnection, ids: Collection[UUID]) -> list[Clai
             message=Message(id=row.message_id, transition=row.message_transition, expires_at=row.message_expires_at),
             storefront=row.message_storefront,
             follow_up=row.message_follow_up,
+            channel=row.message_channel,
             attempts=row.message_attempts,
             unknowns=row.message_unknowns,
             due_at=row.message_due_at,

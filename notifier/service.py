@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from notifier import tables
+from notifier import store, tables
 from notifier.api import create_app
 from notifier.channels.email import EmailChannel
 from notifier.followups import FollowUps
@@ -22,7 +22,7 @@ from services.errors import NoShop
 from services.kafka import Feed, check_topics
 from services.offsets import Offsets
 from services.postgres import check_migrated, create_engine
-from services.process import Readiness, repeat, run_service
+from services.process import Loop, Readiness, repeat, run_service
 from services.revisions.following import Following
 
 log = structlog.get_logger()
@@ -70,7 +70,7 @@ async def serve(settings: NotifierSettings) -> None:
     """Runs until told to stop. Raises ConfigurationError or NotMigrated where a person must mend something first."""
     engine = create_engine(settings.postgres, application="notifier")
     offsets = Offsets(engine, tables.offsets)
-    channel = EmailChannel(settings.smtp, _now)
+    channels = {store.CHANNEL: EmailChannel(settings.smtp, _now)}
     try:
         await check_migrated(engine)
         await check_topics(settings.kafka)
@@ -83,7 +83,8 @@ async def serve(settings: NotifierSettings) -> None:
         queue = Queue(engine, sending_lease=settings.smtp.timeout * ANSWERS_A_MAIL)
         readiness = Readiness({"revision", "feed"})
         taking = Taking(Intake(feed, offsets, engine, follow_ups, _now), feed, terms, readiness)
-        worker = Worker(queue, channel, terms.now, settings.links.maker(), _now)
+        links = settings.links.maker()
+        workers = {name: Worker(queue, name, channel, terms.now, links, _now) for name, channel in channels.items()}
 
         async def take_in(stopping: asyncio.Event) -> None:
             await feed.start(join=False)
@@ -103,13 +104,17 @@ async def serve(settings: NotifierSettings) -> None:
         async def looking(stopping: asyncio.Event) -> None:
             await repeat(look, stopping, idle=LOOK_EVERY)
 
-        async def send(stopping: asyncio.Event) -> None:
-            await repeat(worker.step, stopping, idle=REST_WITHOUT_MAIL)
+        def sending(worker: Worker) -> Loop:
+            async def send(stopping: asyncio.Event) -> None:
+                await repeat(worker.step, stopping, idle=REST_WITHOUT_MAIL)
+
+            return send
 
         app = create_app(engine, readiness, settings.operator_key)
-        await run_service(app, settings.http, {"intake": take_in, "worker": send, "look": looking})
+        jobs = {"intake": take_in, "look": looking, **{name: sending(worker) for name, worker in workers.items()}}
+        await run_service(app, settings.http, jobs)
     finally:
-        await channel.close()
+        await asyncio.gather(*(channel.close() for channel in channels.values()))
         await engine.dispose()
 
 

@@ -3,28 +3,25 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 from uuid import UUID
 
 import sqlalchemy as sa
 import stamina
 import structlog
 
-from notifier.channels.email import Connection, EmailChannel, Mail
-from notifier.content import content_of
-from notifier.followups import FollowUp, Purpose
+from notifier.channels.channel import Channel, Connection, Parcel
+from notifier.followups import Purpose
 from notifier.guard import Circumstances, Defer, Send, Withhold, guard, is_fresh
 from notifier.in_force import Terms
-from notifier.links import LinkMaker, Links
+from notifier.links import LinkMaker
 from notifier.metrics import DELIVERY_SECONDS, KNOWN_UNTIL_AGE, MESSAGES
 from notifier.outcomes import Outcome, Unknown
+from notifier.packing import Ready, packed
 from notifier.queue import Claimed, Mark, Marked, Queue, Settled
-from notifier.render import Rendered, Renderer, RenderError
 from notifier.status import Status
 from notifier.store import UNAVAILABLE
-from services.contracts.storefront import Storefront
 from services.errors import NoShop
 
 log = structlog.get_logger()
@@ -34,29 +31,22 @@ CLAIMED_AT_ONCE: Final = 50
 SWEEP_EVERY: Final = timedelta(seconds=5)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
-    """A message that may go out, as it will look."""
-
-    claimed: Claimed
-    follow_up: FollowUp
-    storefront: Storefront
-    send: Send
-    first_name: str | None
-    rendered: Rendered
-
-
 class Worker:
     def __init__(
         self,
         queue: Queue,
-        channel: EmailChannel,
+        name: str,
+        channel: Channel[Any],
         in_force: Callable[[], Terms],
         links: LinkMaker,
         clock: Callable[[], datetime],
     ) -> None:
-        """`in_force` is asked at the beginning of each step; where it raises NoShop, nothing is sent."""
+        """Sends what goes by one channel, called `name`: a far side that hangs holds up no other channel's messages.
+
+        `in_force` is asked at the beginning of each step; where it raises NoShop, nothing is sent.
+        """
         self._queue = queue
+        self._name = name
         self._channel = channel
         self._in_force = in_force
         self._links = links
@@ -79,7 +69,7 @@ class Worker:
             # Nothing could be sent: then claiming would only churn the table. What is due stays due.
             if not is_fresh(known_until, now) or self._channel.resting:
                 return False
-            claimed = await self._queue.claim(CLAIMED_AT_ONCE, now)
+            claimed = await self._queue.claim(CLAIMED_AT_ONCE, self._name, now)
             if not claimed:
                 return False
             ready = await self._decide(claimed, terms, known_until, now)
@@ -150,7 +140,7 @@ class Worker:
         match guard(claimed.message, circumstances, now):
             case Send() as send if follow_up is not None and storefront is not None:
                 links = self._links.of(claimed.message.id, claimed.message.expires_at)
-                return _rendered(terms.renderer, claimed, follow_up, storefront, send, links)
+                return _counted(packed(terms.renderer, claimed, follow_up, storefront, send, links), follow_up.name)
             case Send():
                 raise AssertionError("the guard lets nothing through that is not configured")
             case Defer(until=until, why=why):
@@ -177,7 +167,7 @@ class Worker:
                     self._hand_over(ready, marked[ready.claimed.message.id], connection)
                     for ready, connection in zip(going, connections, strict=False)
                 ),
-                return_exceptions=True,  # every mail's end is awaited before a connection goes back
+                return_exceptions=True,  # every parcel's end is awaited before a connection goes back
             )
         finally:
             for connection in connections:
@@ -188,20 +178,21 @@ class Worker:
 
     async def _hand_over(self, ready: Ready, marked: Marked, connection: Connection) -> None:
         claimed = ready.claimed
-        mail = Mail(
+        parcel = Parcel(
             id=claimed.message.id,
-            sender=ready.storefront.sender,
-            recipient=ready.send.address,
-            recipient_name=ready.first_name,
-            rendered=ready.rendered,
-            marketing=ready.follow_up.purpose is Purpose.MARKETING,
+            storefront=ready.storefront,
+            address=ready.send.address,
+            name=ready.name,
+            content=ready.content,
+            purpose=ready.follow_up.purpose,
             dated=marked.dated,
             attempt=marked.attempts + 1,
+            unsubscribe=ready.unsubscribe,
         )
         try:
-            outcome = await connection.deliver(mail, self._clock())
+            outcome = await connection.deliver(parcel, self._clock())
         except Exception as error:  # a bug of ours, after the mark: nobody can say how far it got
-            log.exception("handing over failed", message=str(mail.id))
+            log.exception("handing over failed", message=str(parcel.id))
             outcome = Unknown(why=repr(error))
         await self._record(claimed, outcome)
 
@@ -223,25 +214,10 @@ class Worker:
             DELIVERY_SECONDS.labels(claimed.follow_up).observe(max((now - claimed.due_at).total_seconds(), 0.0))
 
 
-def _rendered(
-    renderer: Renderer, claimed: Claimed, follow_up: FollowUp, storefront: Storefront, send: Send, links: Links
-) -> Ready | Settled:
-    instance = claimed.instance
-    content = content_of(follow_up, storefront, claimed.customer.profile, instance.subject, instance.key, links)
-    try:
-        rendered = renderer.render(follow_up.template, content)
-    except RenderError as error:
-        MESSAGES.labels(claimed.follow_up, "dead").inc()
-        log.error("a message can't be rendered", message=str(claimed.message.id), error=str(error))  # noqa: TRY400
-        return Settled(id=claimed.message.id, status=Status.DEAD, reason="render_failed", answer=str(error)[:200])
-    return Ready(
-        claimed=claimed,
-        follow_up=follow_up,
-        storefront=storefront,
-        send=send,
-        first_name=content.first_name,
-        rendered=rendered,
-    )
+def _counted(packed: Ready | Settled, follow_up: str) -> Ready | Settled:
+    if isinstance(packed, Settled):
+        MESSAGES.labels(follow_up, "dead").inc()
+    return packed
 
 
 def _again(claimed: Claimed) -> Settled:

@@ -6,22 +6,22 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email.headerregistry import Address
+from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, Policy
 from email.utils import format_datetime
-from typing import Final
-from uuid import UUID
+from typing import Any, Final
 
 import aiosmtplib
 import structlog
 from aiosmtplib import SMTPStatus
 
 from notifier.addresses import deliverable, masked
+from notifier.channels.channel import Parcel
+from notifier.followups import Purpose
 from notifier.outcomes import Dead, Delivered, Outcome, Unknown, nobody_there, refused_for_now
 from notifier.render import Rendered
 from notifier.settings import SmtpSettings
-from services.contracts.storefront import Sender
 
 log = structlog.get_logger()
 
@@ -33,41 +33,52 @@ REST: Final = timedelta(seconds=5)
 """After a failed connection none is tried for so long: an absent server is not hammered."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mail:
-    """One email. `recipient` has passed `addresses.deliverable`; `dated` is when it was first about to be sent."""
+class _Uris(UnstructuredHeader, BaseHeader):
+    """`<address>, <address>`, one a line. Python encodes a long one as text, and nobody could follow it."""
 
-    id: UUID
-    sender: Sender
-    recipient: str
-    recipient_name: str | None
-    rendered: Rendered
-    marketing: bool
-    dated: datetime
-    attempt: int
+    def fold(self, *, policy: "Policy[Any]") -> str:
+        return f"{self.name}: {f',{policy.linesep} '.join(str(self).split(', '))}{policy.linesep}"
 
 
-def build(mail: Mail) -> EmailMessage:
+_HEADERS: Final = HeaderRegistry()
+_HEADERS.map_to_type("list-unsubscribe", _Uris)
+_POLICY: Final = SMTP.clone(header_factory=_HEADERS)
+
+
+def build(parcel: Parcel) -> EmailMessage:
     """The message with its headers. Message-ID and Date are the same at every attempt.
 
     Raises ValueError for a recipient or sender that is no address: nothing with a line break gets into a header.
     """
-    sender = deliverable(mail.sender.email)
-    if sender is None or deliverable(mail.recipient) != mail.recipient:
+    from_ = parcel.storefront.sender
+    sender = deliverable(from_.email)
+    if sender is None or deliverable(parcel.address) != parcel.address:
         raise ValueError("no address that a mail may go to or come from")
-    message = EmailMessage(policy=SMTP)
-    message["From"] = Address(display_name=_shown(mail.sender.name), addr_spec=sender)
-    message["To"] = Address(display_name=_shown(mail.recipient_name or ""), addr_spec=mail.recipient)
-    message["Subject"] = _shown(mail.rendered.subject)
-    message["Date"] = format_datetime(mail.dated)
-    message["Message-ID"] = f"<{mail.id}@{sender.rpartition('@')[2]}>"
+    rendered = parcel.content
+    if not isinstance(rendered, Rendered):
+        raise ValueError("a mail is made of HTML and text, and this is neither")  # noqa: TRY004  both end the same way
+    message = EmailMessage(policy=_POLICY)
+    message["From"] = Address(display_name=_shown(from_.name), addr_spec=sender)
+    message["To"] = Address(display_name=_shown(parcel.name or ""), addr_spec=parcel.address)
+    message["Subject"] = _shown(rendered.subject)
+    message["Date"] = format_datetime(parcel.dated)
+    message["Message-ID"] = f"<{parcel.id}@{sender.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
-    if mail.marketing:
-        message["List-Unsubscribe"] = f"<mailto:{sender}?subject=unsubscribe>"
+    if parcel.purpose is Purpose.MARKETING:
+        _unsubscribing(message, f"mailto:{sender}?subject=unsubscribe", parcel.unsubscribe)
     # Quoted-printable, so that no server on the way has a line to break or a byte to change.
-    message.set_content(mail.rendered.text, cte="quoted-printable")
-    message.add_alternative(mail.rendered.html, subtype="html", cte="quoted-printable")
+    message.set_content(rendered.text, cte="quoted-printable")
+    message.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
     return message
+
+
+def _unsubscribing(message: EmailMessage, mailto: str, page: str | None) -> None:
+    """RFC 8058: a mail program's own button posts to the page, so that nobody has to look for the link."""
+    if page is None:
+        message["List-Unsubscribe"] = f"<{mailto}>"
+        return
+    message["List-Unsubscribe"] = f"<{page}>, <{mailto}>"
+    message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
 
 
 def _shown(text: str) -> str:
@@ -76,34 +87,33 @@ def _shown(text: str) -> str:
 
 
 @dataclass(slots=True)
-class Connection:
-    """One SMTP session, in use by one mail at a time."""
+class SmtpConnection:
+    """One SMTP session."""
 
     client: aiosmtplib.SMTP
     used_at: datetime
     mails: int = 0
 
-    async def deliver(self, mail: Mail, now: datetime) -> Outcome:
-        """Ends as a value, whatever happens; `now` is only what pauses are counted from."""
+    async def deliver(self, parcel: Parcel, now: datetime) -> Outcome:
         try:
-            content = build(mail).as_bytes()
+            content = build(parcel).as_bytes()
         except ValueError as error:
             return Dead(why=str(error))
         self.mails += 1
         self.used_at = now
-        sender = deliverable(mail.sender.email) or ""
+        sender = deliverable(parcel.storefront.sender.email) or ""
         try:
-            refused = await self._announce(sender, mail.recipient)
+            refused = await self._announce(sender, parcel.address)
         except (aiosmtplib.SMTPException, OSError) as error:
             self.client.close()
-            return nobody_there(mail.id, _said(error), now)
+            return nobody_there(parcel.id, _said(error), now)
         if refused is None:
-            return await self._hand_over(content, mail, now)
+            return await self._hand_over(content, parcel, now)
         verb, answer = refused
         await self._begin_again(answer)
         # A refusal of MAIL is about us, not about who we write to: it must not end a whole queue.
         lasting = _is_lasting(answer) and verb != b"MAIL"
-        return _refusal(answer, mail, now, lasting=lasting)
+        return _refusal(answer, parcel, now, lasting=lasting)
 
     async def _announce(self, sender: str, recipient: str) -> tuple[bytes, aiosmtplib.SMTPResponse] | None:
         """Up to the go-ahead for the content; returns the command that got no yes, with its answer."""
@@ -118,11 +128,11 @@ class Connection:
                 return verb, answer
         return None
 
-    async def _hand_over(self, content: bytes, mail: Mail, now: datetime) -> Outcome:
+    async def _hand_over(self, content: bytes, parcel: Parcel, now: datetime) -> Outcome:
         """From the first byte on nobody can say what the other side kept, until it answers."""
         protocol = self.client.protocol
         if protocol is None:
-            return nobody_there(mail.id, "the connection was lost before the content", now)
+            return nobody_there(parcel.id, "the connection was lost before the content", now)
         try:
             protocol.write(_stuffed(content))
             answer = await protocol.read_response(timeout=self.client.timeout)
@@ -130,11 +140,11 @@ class Connection:
             self.client.close()
             return Unknown(why=f"no answer after the content: {_said(error)}")
         if answer.code == SMTPStatus.completed:
-            return Delivered(answer=_answer(answer, mail.recipient))
+            return Delivered(answer=_answer(answer, parcel.address))
         await self._begin_again(answer)
         if not (_is_lasting(answer) or _is_passing(answer)):
-            return Unknown(why=f"an answer that SMTP doesn't have: {_answer(answer, mail.recipient)}")
-        return _refusal(answer, mail, now, lasting=_is_lasting(answer))
+            return Unknown(why=f"an answer that SMTP doesn't have: {_answer(answer, parcel.address)}")
+        return _refusal(answer, parcel, now, lasting=_is_lasting(answer))
 
     async def _begin_again(self, answer: aiosmtplib.SMTPResponse) -> None:
         if answer.code == SMTPStatus.domain_unavailable:
@@ -160,9 +170,9 @@ def _is_lasting(answer: aiosmtplib.SMTPResponse) -> bool:
     return answer.code // 100 == 5  # noqa: PLR2004  RFC 5321: permanent
 
 
-def _refusal(answer: aiosmtplib.SMTPResponse, mail: Mail, now: datetime, *, lasting: bool) -> Outcome:
-    why = _answer(answer, mail.recipient)
-    return Dead(why=why) if lasting else refused_for_now(mail.id, mail.attempt, why, now)
+def _refusal(answer: aiosmtplib.SMTPResponse, parcel: Parcel, now: datetime, *, lasting: bool) -> Outcome:
+    why = _answer(answer, parcel.address)
+    return Dead(why=why) if lasting else refused_for_now(parcel.id, parcel.attempt, why, now)
 
 
 def _stuffed(content: bytes) -> bytes:
@@ -188,7 +198,7 @@ class EmailChannel:
         self._settings = settings
         self._clock = clock
         self._tls = settings.tls_context()
-        self._idle: deque[Connection] = deque()
+        self._idle: deque[SmtpConnection] = deque()
         self._rest_until: datetime | None = None
 
     @property
@@ -197,11 +207,9 @@ class EmailChannel:
 
     @property
     def resting(self) -> bool:
-        """The server could not be reached a moment ago."""
         return self._rest_until is not None and self._clock() < self._rest_until
 
-    async def open(self, wanted: int) -> list[Connection]:
-        """Up to so many sessions that stand; fewer, or none, when the server can't be reached. Give each back."""
+    async def open(self, wanted: int) -> list[SmtpConnection]:
         await self._drop_stale()
         ready = [self._idle.popleft() for _ in range(min(wanted, len(self._idle)))]
         missing = wanted - len(ready)
@@ -210,7 +218,7 @@ class EmailChannel:
             ready += [connection for connection in made if connection is not None]
         return ready
 
-    async def give_back(self, connection: Connection) -> None:
+    async def give_back(self, connection: SmtpConnection) -> None:
         if connection.client.is_connected and connection.mails < MAILS_A_CONNECTION:
             self._idle.append(connection)
         else:
@@ -227,7 +235,7 @@ class EmailChannel:
         self._idle = deque(kept)
         await asyncio.gather(*(connection.quit() for connection in stale))
 
-    async def _connect(self) -> Connection | None:
+    async def _connect(self) -> SmtpConnection | None:
         settings = self._settings
         client = aiosmtplib.SMTP(
             hostname=settings.host,
@@ -249,4 +257,4 @@ class EmailChannel:
             log.warning("the mail server can't be used", host=settings.host, port=settings.port, error=_said(error))
             return None
         self._rest_until = None
-        return Connection(client=client, used_at=self._clock())
+        return SmtpConnection(client=client, used_at=self._clock())

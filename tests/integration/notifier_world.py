@@ -64,6 +64,8 @@ class Answering:
     taken: list[Envelope] = field(default_factory=list)
     sessions: list[Session] = field(default_factory=list)
     port: int = 0
+    listening: asyncio.Server | None = None
+    lines: list[SMTP] = field(default_factory=list)
 
     async def handle_MAIL(  # noqa: N802  aiosmtpd's names
         self, server: SMTP, _: Session, envelope: Envelope, address: str, options: list[str]
@@ -87,6 +89,17 @@ class Answering:
             self.sessions.append(session)
         return answer
 
+    @property
+    def open_connections(self) -> int:
+        return sum(line.transport is not None and not line.transport.is_closing() for line in self.lines)
+
+    def go_away(self) -> None:
+        if self.listening is not None:
+            self.listening.close()
+        for line in self.lines:
+            if line.transport is not None:
+                line.transport.abort()
+
     def _answer(self, server: SMTP, command: str) -> str:
         if self.drop_at == command:
             transport = server.transport
@@ -101,9 +114,10 @@ async def smtp_server(*, tls: ssl.SSLContext | None = None, **options: Any) -> A
     handler = Answering()
 
     def session() -> SMTP:
-        return SMTP(handler, tls_context=tls, enable_SMTPUTF8=True, ident="test", **options)
+        handler.lines.append(SMTP(handler, tls_context=tls, enable_SMTPUTF8=True, ident="test", **options))
+        return handler.lines[-1]
 
-    server = await asyncio.get_running_loop().create_server(session, "127.0.0.1", 0)
+    server = handler.listening = await asyncio.get_running_loop().create_server(session, "127.0.0.1", 0)
     handler.port = server.sockets[0].getsockname()[1]
     try:
         yield handler

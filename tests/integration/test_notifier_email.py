@@ -10,12 +10,13 @@ import pytest
 import trustme
 from pydantic import SecretStr
 
-from notifier.channels.email import EmailChannel, Mail
+from notifier.channels.channel import Parcel
+from notifier.channels.email import EmailChannel
 from notifier.outcomes import MAX_ATTEMPTS, Dead, Delivered, Outcome, RetryAt, Unknown
 from notifier.render import Rendered
 from notifier.settings import SmtpSettings
-from services.shop import Sender
 from tests.integration.notifier_world import Clock, smtp_server
+from tests.unit.notifier.builders import parcel
 
 RENDERED = Rendered(subject="Grüße", html="<p>Hi</p>", text="Hi\n.\n..\n.end\n")
 
@@ -25,20 +26,11 @@ def channel(port: int, clock: Clock, **changes: object) -> EmailChannel:
     return EmailChannel(SmtpSettings.model_validate(settings), clock)
 
 
-def mail(attempt: int = 1) -> Mail:
-    return Mail(
-        id=uuid4(),
-        sender=Sender(name="Fern & Fable", email="hello@shop.example"),
-        recipient="ada@mail.example",
-        recipient_name="Ada",
-        rendered=RENDERED,
-        marketing=True,
-        dated=Clock().now,
-        attempt=attempt,
-    )
+def mail(attempt: int = 1) -> Parcel:
+    return parcel(id=uuid4(), content=RENDERED, dated=Clock().now, attempt=attempt)
 
 
-async def delivered(port: int, message: Mail, clock: Clock) -> Outcome:
+async def delivered(port: int, message: Parcel, clock: Clock) -> Outcome:
     sending = channel(port, clock)
     (connection,) = await sending.open(1)
     outcome = await connection.deliver(message, clock.now)

@@ -29,23 +29,11 @@ from notifier.worker import SWEEP_EVERY, Worker
 from services.contracts.changes import Address, CustomerChange, CustomerUpdated, Profile, Subject, Transition
 from services.contracts.events import SaidBy
 from services.postgres import transaction
-from services.shop import Sender, Shop, Storefront
+from services.shop import Shop
 from tests.integration.notifier_world import Answering, Clock, database, smtp_server
-from tests.unit.notifier.builders import FOLLOW_UPS, NOON, changed, retracted, transition, uid
+from tests.unit.notifier.builders import FOLLOW_UPS, NOON, STOREFRONT, changed, retracted, transition, uid
 
-SHOP = Shop(
-    directory=Path("nowhere"),
-    storefronts={
-        "main-shop": Storefront(
-            name="Fern & Fable",
-            url="https://shop.example",
-            currency="EUR",
-            timezone="Europe/Berlin",
-            sender=Sender(name="Fern & Fable", email="hello@shop.example"),
-            assume_consent=True,
-        )
-    },
-)
+SHOP = Shop(directory=Path("nowhere"), storefronts={"main-shop": STOREFRONT})
 LEASE = timedelta(minutes=2)
 LINKS = LinkMaker(base="https://mail.shop.example", signer=Signer("x" * 32))
 ABANDONED = transition("abandoned")
@@ -53,8 +41,8 @@ PLACED = transition("placed", track="order", instance="order-1", cause="o1")
 
 
 @pytest.fixture(scope="session")
-async def own_database(stack: dict[str, str]) -> AsyncIterator[AsyncEngine]:
-    async with database(stack["postgres"]) as engine:
+async def own_database(postgres: str) -> AsyncIterator[AsyncEngine]:
+    async with database(postgres) as engine:
         yield engine
 
 
@@ -73,7 +61,7 @@ class World:
         self.channels.append(EmailChannel(smtp, self.clock))
         queue = Queue(self.engine, sending_lease=LEASE)
         terms = Terms(shop=SHOP, follow_ups=FOLLOW_UPS, renderer=Renderer(SHOP.directory), since=NOON)
-        return Worker(queue, self.channels[-1], lambda: terms, LINKS, self.clock)
+        return Worker(queue, store.CHANNEL, self.channels[-1], lambda: terms, LINKS, self.clock)
 
     async def take(self, *changes: CustomerChange, partitions: int = 6, stale: bool = False) -> None:
         heard = {} if stale else dict.fromkeys(range(partitions), self.clock.now)
@@ -170,7 +158,7 @@ async def test_an_order_while_the_reminder_is_claimed_stops_it_at_the_mark(world
     await world.know()
     await world.move(ABANDONED)
     queue = Queue(world.engine, sending_lease=LEASE)
-    (claimed,) = await queue.claim(10, world.clock.now)
+    (claimed,) = await queue.claim(10, store.CHANNEL, world.clock.now)
     await world.move(transition("ordered", cause="order", minutes=1))
     assert await queue.mark_sending([mark(claimed)], world.clock.now) == {}
     assert await world.rows() == [(Status.CANCELLED, None)]
@@ -180,7 +168,7 @@ async def test_whatever_happens_to_the_customer_after_the_guard_looked_is_looked
     await world.know()
     await world.move(ABANDONED)
     queue = Queue(world.engine, sending_lease=LEASE)
-    (claimed,) = await queue.claim(10, world.clock.now)
+    (claimed,) = await queue.claim(10, store.CHANNEL, world.clock.now)
     await world.know(consent={"email": False})
     assert await queue.mark_sending([mark(claimed)], world.clock.now) == {}
     await world.pass_by(CLAIM_LEASE * 2)
@@ -197,7 +185,7 @@ async def test_marketing_that_was_being_sent_when_its_process_died_is_unknown_an
     await world.know()
     await world.move(ABANDONED)
     died = Queue(world.engine, sending_lease=LEASE)
-    (claimed,) = await died.claim(10, world.clock.now)
+    (claimed,) = await died.claim(10, store.CHANNEL, world.clock.now)
     assert await died.mark_sending([mark(claimed)], world.clock.now)
     await drained(world.worker())
     assert await world.rows() == [(Status.SENDING, None)], "its lease still runs"
@@ -387,7 +375,7 @@ async def test_an_address_that_a_server_repeats_is_a_claim_no_longer(world: Worl
 async def test_a_claim_whose_process_died_is_taken_up_again(world: World) -> None:
     await world.know()
     await world.move(ABANDONED)
-    assert len(await Queue(world.engine, sending_lease=LEASE).claim(10, world.clock.now)) == 1
+    assert len(await Queue(world.engine, sending_lease=LEASE).claim(10, store.CHANNEL, world.clock.now)) == 1
     worker = world.worker()
     await drained(worker)
     assert world.server.taken == []
@@ -410,7 +398,7 @@ async def test_an_outcome_that_comes_after_the_lease_corrects_the_unknown(world:
     await world.know()
     await world.move(ABANDONED)
     slow = Queue(world.engine, sending_lease=LEASE)
-    (claimed,) = await slow.claim(10, world.clock.now)
+    (claimed,) = await slow.claim(10, store.CHANNEL, world.clock.now)
     await slow.mark_sending([mark(claimed)], world.clock.now)
     await world.pass_by(LEASE * 2)
     await drained(world.worker())

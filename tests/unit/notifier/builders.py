@@ -1,10 +1,14 @@
 """Builders: a test says what matters to it, the rest is a cart that was abandoned at noon."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid5
 
+from notifier.channels.channel import Parcel
 from notifier.followups import Entered, FollowUp, Left, OncePer, Purpose
+from notifier.render import Rendered
 from services.contracts.changes import Cause, StageChanged, StageRetracted, Subject, Transition
+from services.contracts.storefront import Sender, Storefront
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 _SPACE = UUID(int=1)
@@ -39,6 +43,31 @@ THANK_YOU = FollowUp(
     resend_unknown=True,
 )
 FOLLOW_UPS = {follow_up.name: follow_up for follow_up in (ABANDONED_CART, THANK_YOU)}
+
+STOREFRONT = Storefront(
+    name="Fern & Fable",
+    url="https://shop.example",
+    currency="EUR",
+    timezone="Europe/Berlin",
+    sender=Sender(name="Fern & Fable", email="hello@shop.example"),
+    assume_consent=True,
+)
+
+
+def parcel(**changes: Any) -> Parcel:  # noqa: ANN401  any of its fields
+    return Parcel(
+        **{
+            "id": uid("message"),
+            "storefront": STOREFRONT,
+            "address": "ada@mail.example",
+            "name": "Ada",
+            "content": Rendered(subject="Your cart", html="<p>Grüße, 你好</p>", text="Grüße, 你好\n.\nend\n"),
+            "purpose": Purpose.MARKETING,
+            "dated": NOON,
+            "attempt": 1,
+            **changes,
+        }
+    )
 
 
 def transition(

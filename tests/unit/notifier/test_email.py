@@ -5,50 +5,41 @@ from email.message import EmailMessage
 from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace
 
-from notifier.channels.email import Mail, build
+from notifier.channels.channel import Parcel, Payload
+from notifier.channels.email import build
+from notifier.followups import Purpose
 from notifier.render import Rendered
-from services.shop import Sender
-from tests.unit.notifier.builders import NOON, uid
+from services.contracts.storefront import Sender, Storefront
+from tests.unit.notifier.builders import NOON, STOREFRONT, parcel, uid
 
 
-def mail(**changes: Any) -> Mail:  # noqa: ANN401  any of its fields
-    return Mail(
-        **{
-            "id": uid("message"),
-            "sender": Sender(name="Fern & Fable", email="hello@shop.example"),
-            "recipient": "ada@mail.example",
-            "recipient_name": "Ada",
-            "rendered": Rendered(subject="Your cart", html="<p>Grüße, 你好</p>", text="Grüße, 你好\n.\nend\n"),
-            "marketing": True,
-            "dated": NOON,
-            "attempt": 1,
-            **changes,
-        }
-    )
-
-
-def received(sent: Mail) -> EmailMessage:
+def received(sent: Parcel) -> EmailMessage:
     """As the other side reads it: from bytes."""
     return cast("EmailMessage", message_from_bytes(build(sent).as_bytes(), policy=policy.default))
 
 
+def from_(sender: Sender) -> Storefront:
+    return replace(STOREFRONT, sender=sender)
+
+
 def test_message_id_and_date_are_the_same_at_every_attempt() -> None:
-    first, second = received(mail()), received(mail(attempt=2))
+    first, second = received(parcel()), received(parcel(attempt=2))
     assert first["Message-ID"] == second["Message-ID"] == f"<{uid('message')}@shop.example>"
     assert first["Date"] == second["Date"]
     assert first["Date"].datetime == NOON
 
 
 def test_it_has_a_text_part_before_its_html_part() -> None:
-    parts = list(received(mail()).iter_parts())
+    parts = list(received(parcel()).iter_parts())
     assert [part.get_content_type() for part in parts] == ["text/plain", "text/html"]
     assert "你好" in parts[0].get_content()
     assert "你好" in parts[1].get_content()
 
 
 def test_what_travels_is_ascii_in_short_lines() -> None:
-    lines = build(mail(rendered=Rendered(subject="你" * 80, html="<p>" + "ü" * 5000, text="ü" * 5000))).as_bytes()
+    lines = build(parcel(content=Rendered(subject="你" * 80, html="<p>" + "ü" * 5000, text="ü" * 5000))).as_bytes()
     assert lines.isascii()
     assert max(len(line) for line in lines.split(b"\r\n")) <= 998
     assert b"\n" not in lines.replace(b"\r\n", b"")
@@ -56,19 +47,19 @@ def test_what_travels_is_ascii_in_short_lines() -> None:
 
 @pytest.mark.parametrize("name", ["Ада Лавлейс", "愛", 'Zoë "Z" O\'Neil', "عائشة", "a@b, <c>"])
 def test_any_script_may_stand_in_a_name(name: str) -> None:
-    to = received(mail(recipient_name=name))["To"].addresses
+    to = received(parcel(name=name))["To"].addresses
     assert [(address.display_name, address.addr_spec) for address in to] == [(name, "ada@mail.example")]
 
 
-@pytest.mark.parametrize("field", ["recipient_name", "subject", "sender"])
+@pytest.mark.parametrize("field", ["name", "subject", "sender"])
 def test_a_line_break_never_becomes_a_header(field: str) -> None:
     evil = "Ada\r\nBcc: all@mail.example\r\n\r\nbody"
     changes: dict[str, Any] = {
-        "recipient_name": {"recipient_name": evil},
-        "subject": {"rendered": Rendered(subject=evil, html="<p>", text="")},
-        "sender": {"sender": Sender(name=evil, email="hello@shop.example")},
+        "name": {"name": evil},
+        "subject": {"content": Rendered(subject=evil, html="<p>", text="")},
+        "sender": {"storefront": from_(Sender(name=evil, email="hello@shop.example"))},
     }[field]
-    message = received(mail(**changes))
+    message = received(parcel(**changes))
     assert message["Bcc"] is None
     assert len(message["To"].addresses) == 1
     assert message.get_content_type() == "multipart/alternative"
@@ -80,11 +71,27 @@ def test_a_line_break_never_becomes_a_header(field: str) -> None:
 )
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match="no address"):
-        build(mail(recipient=address))
+        build(parcel(address=address))
     with pytest.raises(ValueError, match="no address"):
-        build(mail(sender=Sender(name="x", email=address)))
+        build(parcel(storefront=from_(Sender(name="x", email=address))))
 
 
-def test_marketing_can_be_unsubscribed_by_the_mail_program_and_a_thank_you_need_not() -> None:
-    assert received(mail())["List-Unsubscribe"] == "<mailto:hello@shop.example?subject=unsubscribe>"
-    assert received(mail(marketing=False))["List-Unsubscribe"] is None
+def test_marketing_can_be_unsubscribed_by_the_mail_programs_own_button_and_a_thank_you_need_not() -> None:
+    page = "https://mail.shop.example/m/unsubscribe/" + "Ab9_-" * 14
+    sent = build(parcel(unsubscribe=page)).as_bytes()
+    assert f"List-Unsubscribe: <{page}>,\r\n <mailto:hello@shop.example?subject=unsubscribe>\r\n".encode() in sent
+    assert received(parcel(unsubscribe=page))["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    thanks = received(parcel(unsubscribe=page, purpose=Purpose.TRANSACTIONAL))
+    assert thanks["List-Unsubscribe"] is None
+    assert thanks["List-Unsubscribe-Post"] is None
+
+
+def test_without_a_page_it_is_unsubscribed_by_mail_and_nothing_promises_a_button() -> None:
+    message = received(parcel(unsubscribe=None))
+    assert message["List-Unsubscribe"] == "<mailto:hello@shop.example?subject=unsubscribe>"
+    assert message["List-Unsubscribe-Post"] is None
+
+
+def test_what_is_for_programs_is_no_mail() -> None:
+    with pytest.raises(ValueError, match="HTML and text"):
+        build(parcel(content=Payload(body=b"{}")))

@@ -1,0 +1,52 @@
+"""What a message that may go out is made into, for the channel that it goes by."""
+
+from dataclasses import dataclass
+
+import structlog
+
+from notifier.channels.channel import Content
+from notifier.content import content_of
+from notifier.followups import FollowUp
+from notifier.guard import Send
+from notifier.links import Links
+from notifier.queue import Claimed, Settled
+from notifier.render import Renderer, RenderError
+from notifier.status import Status
+from services.contracts.storefront import Storefront
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """A message that may go out, as it will look."""
+
+    claimed: Claimed
+    follow_up: FollowUp
+    storefront: Storefront
+    send: Send
+    name: str | None
+    content: Content
+    unsubscribe: str | None
+
+
+def packed(
+    renderer: Renderer, claimed: Claimed, follow_up: FollowUp, storefront: Storefront, send: Send, links: Links
+) -> Ready | Settled:
+    """What can't be made is dead: nothing that the customer or the far side does mends it."""
+    instance = claimed.instance
+    content = content_of(follow_up, storefront, claimed.customer.profile, instance.subject, instance.key, links)
+    try:
+        rendered = renderer.render(follow_up.template, content)
+    except RenderError as error:
+        log.error("a message can't be rendered", message=str(claimed.message.id), error=str(error))  # noqa: TRY400
+        return Settled(id=claimed.message.id, status=Status.DEAD, reason="render_failed", answer=str(error)[:200])
+    return Ready(
+        claimed=claimed,
+        follow_up=follow_up,
+        storefront=storefront,
+        send=send,
+        name=content.first_name,
+        content=rendered,
+        unsubscribe=links.unsubscribe,
+    )
