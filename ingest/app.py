@@ -7,7 +7,6 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
-import msgspec
 import structlog
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -17,6 +16,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ingest import measures
+from ingest.answers import Answer, Answering, as_json, as_taken
+from ingest.bootstrap import add_bootstrap_routes
 from ingest.cors import Headers, cors_headers, preflight_headers
 from ingest.decide import Decision, decide
 from ingest.dialects.reading import Call
@@ -24,7 +25,7 @@ from ingest.doors import Asked, Door, by_key
 from ingest.limits import Limits, read_body
 from ingest.openapi import document
 from ingest.publish import Publisher
-from ingest.routes import HOT_ROUTES
+from ingest.routes import HOT_ROUTES, PIXEL_ROUTES
 from ingest.signatures import Secrets
 from ingest.storefronts import Keys
 from ingest.webhooks import WEBHOOK_ROUTES, by_signature
@@ -32,8 +33,6 @@ from services.errors import BadRequest, RequestError, TooLarge
 from services.process import Readiness, operational_routes
 
 log = structlog.get_logger()
-
-_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +50,7 @@ class Ingest:
 
 class _Documented(FastAPI):
     def openapi(self) -> dict[str, Any]:
-        return document(super().openapi(), HOT_ROUTES, WEBHOOK_ROUTES)
+        return document(super().openapi(), HOT_ROUTES, WEBHOOK_ROUTES, PIXEL_ROUTES)
 
 
 def create_app(ingest: Ingest) -> FastAPI:
@@ -64,15 +63,26 @@ def create_app(ingest: Ingest) -> FastAPI:
     app.router.routes.extend(
         Route(
             route.path,
-            _HotEndpoint(route.path, by_key(ingest.keys, route.open_body), ingest),
+            _HotEndpoint(
+                route.path, by_key(ingest.keys, route.open_body), ingest, answer=route.answer, keeps=route.keeps
+            ),
             methods=["POST", "OPTIONS"],
         )
         for route in HOT_ROUTES
     )
     app.router.routes.extend(
+        Route(
+            route.path,
+            _HotEndpoint(route.path, by_key(ingest.keys, route.open_query), ingest, answer=route.answer),
+            methods=["GET"],
+        )
+        for route in PIXEL_ROUTES
+    )
+    app.router.routes.extend(
         Route(hook.path, _HotEndpoint(hook.path, by_signature(ingest.secrets, hook), ingest), methods=["POST"])
         for hook in WEBHOOK_ROUTES
     )
+    add_bootstrap_routes(app, ingest.keys)
     app.router.routes.extend(operational_routes(ingest.readiness))
     return app
 
@@ -91,41 +101,49 @@ class _ClientLeft(Exception):
 
 
 class _HotEndpoint:
-    def __init__(self, path: str, door: Door, ingest: Ingest) -> None:
+    """A POST says what happened in its body, a GET in its query."""
+
+    def __init__(
+        self, path: str, door: Door, ingest: Ingest, *, answer: Answering = as_taken, keeps: bool = True
+    ) -> None:
         self._path = path
         self._door = door
         self._ingest = ingest
+        self._answer = answer
+        self._keeps = keeps
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
-        if scope["method"] == "OPTIONS":
-            await _answer(send, HTTPStatus.OK, b"{}", preflight_headers(headers))
+        if scope["method"] in ("OPTIONS", "HEAD"):  # neither has looked at anything, so nothing has happened
+            await _send(send, HTTPStatus.OK, as_json({}), preflight_headers(headers))
             return
         asked = Asked(headers, scope["query_string"], scope["path_params"])
         stream = _Stream(receive)
         extra = cors_headers(headers)
-        body: Any
         try:
-            body, status = (await self._take(asked, stream)).answer, HTTPStatus.OK
+            decision = await self._take(asked, stream, in_query=scope["method"] == "GET")
+            answer, status = self._answer(decision), HTTPStatus.OK
         except RequestError as error:
-            body, status = error.body, error.status
+            answer, status = as_json(error.body), error.status
             extra += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
         except _ClientLeft:
             return
         except Exception:
             log.exception("a call could not be answered", route=self._path)
-            body = {"code": "internal_error", "message": "ingest failed; the fault is ours and is in its log"}
+            answer = as_json(
+                {"code": "internal_error", "message": "ingest failed; the fault is ours and is in its log"}
+            )
             status = HTTPStatus.INTERNAL_SERVER_ERROR
-        if not stream.ended:
+        if not stream.ended and scope["method"] != "GET":
             extra.append((b"connection", b"close"))  # the rest of the body is not read
         measures.requests(self._path, status).inc()
-        await _answer(send, status, _encode(body), extra)
+        await _send(send, status, answer, extra)
 
-    async def _take(self, asked: Asked, stream: "_Stream") -> Decision:
+    async def _take(self, asked: Asked, stream: "_Stream", *, in_query: bool) -> Decision:
         """One call from its key to Kafka's acknowledgement; raises a RequestError for what the client must know."""
         ingest, headers = self._ingest, asked.headers
         opened = self._door(asked)
-        raw = await self._read(headers, stream)
+        raw = asked.query if in_query else await self._read(headers, stream)
         received_at = ingest.clock()
         body, source = opened(raw)
         call = Call(
@@ -136,6 +154,8 @@ class _HotEndpoint:
             sent_at=headers[b"sentat"].decode("latin-1") if b"sentat" in headers else None,
         )
         decision = decide(body, call, ingest.limits, route=self._path)
+        if not self._keeps:
+            return decision
         for rejected in decision.rejected:
             measures.rejected(source.storefront, rejected.refusal.code).inc()
         if body.single and decision.rejected:
@@ -176,16 +196,17 @@ class _Stream:
             yield message.get("body", b"")
 
 
-async def _answer(send: Send, status: int, body: bytes, headers: Headers) -> None:
+async def _send(send: Send, status: int, answer: Answer, headers: Headers) -> None:
     await send(
         {
             "type": "http.response.start",
             "status": int(status),
             "headers": [
-                (b"content-type", b"application/json"),
-                (b"content-length", str(len(body)).encode()),
+                (b"content-type", answer.content_type),
+                (b"content-length", str(len(answer.body)).encode()),
+                *answer.headers,
                 *headers,
             ],
         }
     )
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": answer.body})

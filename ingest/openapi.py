@@ -8,7 +8,7 @@ import msgspec
 from ingest.dialects.native import NativeEvent
 from ingest.dialects.segment import SegmentItem
 from ingest.openapi_webhooks import WEBHOOK_TAKEN, webhook_operation
-from ingest.routes import HotRoute
+from ingest.routes import HotRoute, PixelRoute
 from ingest.webhooks import WebhookRoute
 
 _AT: Final = "2026-11-22T09:30:00.000Z"
@@ -55,6 +55,26 @@ _EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "group": {"group": {"userId": "u1", "messageId": "node-3", "groupId": "club", "traits": {"tier": "gold"}}},
     "alias": {"alias": {"userId": "u1", "messageId": "node-4", "previousId": "a1"}},
     "batch": {"batch": {"batch": [_TRACK, _IDENTIFY], "sentAt": _AT, "writeKey": "spwk_…"}},
+    "ga4": {
+        "add_to_cart": {
+            "client_id": "1093.1795339800",
+            "user_id": "u1",
+            "timestamp_micros": 1795339800000000,
+            "events": [
+                {
+                    "name": "add_to_cart",
+                    "params": {
+                        "currency": "EUR",
+                        "items": [{"item_id": "p-17", "item_name": "Mug", "price": 12.5, "quantity": 2}],
+                    },
+                }
+            ],
+        }
+    },
+}
+_PIXEL: Final = {
+    "track": {"event": "Product Viewed", "properties.product_id": "p-17"},
+    "page": {"name": "Home", "context.page.url": "https://shop.example/"},
 }
 
 _TAKEN: Final = {
@@ -131,7 +151,12 @@ WEBHOOK_ERRORS: Final[Errors] = {
 }
 
 
-def document(base: dict[str, Any], routes: Iterable[HotRoute], webhooks: Iterable[WebhookRoute] = ()) -> dict[str, Any]:
+def document(
+    base: dict[str, Any],
+    routes: Iterable[HotRoute],
+    webhooks: Iterable[WebhookRoute] = (),
+    pixels: Iterable[PixelRoute] = (),
+) -> dict[str, Any]:
     """FastAPI's own document with the hot routes in it."""
     _, schemas = msgspec.json.schema_components([NativeEvent, SegmentItem], ref_template="#/components/schemas/{name}")
     return {
@@ -139,6 +164,7 @@ def document(base: dict[str, Any], routes: Iterable[HotRoute], webhooks: Iterabl
         "paths": {
             **base.get("paths", {}),
             **{route.path: {"post": _operation(route)} for route in routes},
+            **{pixel.path: {"get": _pixel_operation(pixel)} for pixel in pixels},
             **{
                 hook.path: {"post": webhook_operation(hook, _answers(WEBHOOK_ERRORS, WEBHOOK_TAKEN))}
                 for hook in webhooks
@@ -156,9 +182,11 @@ def document(base: dict[str, Any], routes: Iterable[HotRoute], webhooks: Iterabl
 
 
 def _operation(route: HotRoute) -> dict[str, Any]:
-    schema = {"native": "NativeBody", "batch": "SegmentBatch"}.get(route.dialect, "SegmentItem")
+    schema = {"native": "NativeBody", "batch": "SegmentBatch", "ga4": "MeasurementProtocol"}.get(
+        route.dialect, "SegmentItem"
+    )
     in_body: list[dict[str, list[str]]] = (
-        [] if route.dialect == "native" else [{}]
+        [] if route.dialect in ("native", "ga4") else [{}]
     )  # Segment's bodies may hold the key themselves
     return {
         "summary": route.about,
@@ -169,7 +197,25 @@ def _operation(route: HotRoute) -> dict[str, Any]:
             "description": "JSON, whatever Content-Type says; may be compressed with Content-Encoding: gzip.",
             "content": {"application/json": _content(schema, _EXAMPLES[route.dialect])},
         },
-        "responses": _answers(ERRORS, _TAKEN),
+        "responses": _answers(ERRORS, _TAKEN) if route.keeps else {**_answers(ERRORS, {}), "200": _VALIDATION},
+    }
+
+
+def _pixel_operation(route: PixelRoute) -> dict[str, Any]:
+    named = {"anonymousId": "a1", **_PIXEL[route.kind]}
+    return {
+        "summary": route.about,
+        "operationId": route.path.strip("/").replace("/", "-"),
+        "description": "The parameters are the call's fields; a dot leads into an object.",
+        "security": [{"query": []}],
+        "parameters": [
+            {"name": name, "in": "query", "required": False, "schema": {"type": "string"}, "example": value}
+            for name, value in named.items()
+        ],
+        "responses": {
+            **_answers({status: said for status, said in ERRORS.items() if status not in (413, 415)}, {}),
+            "200": {"description": "One transparent pixel: the event is durable", "content": {"image/gif": {}}},
+        },
     }
 
 
@@ -200,6 +246,15 @@ def _content(schema: str, examples: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+_VALIDATION: Final[dict[str, Any]] = {
+    "description": "What is wrong with it, as Google's validator says it; nothing was kept",
+    "content": {
+        "application/json": {
+            "schema": {"type": "object", "properties": {"validationMessages": {"type": "array"}}},
+            "examples": {"sound": {"value": {"validationMessages": []}}},
+        }
+    },
+}
 _ANSWERS: Final[dict[str, Any]] = {
     "Taken": {
         "type": "object",
@@ -242,6 +297,24 @@ _BODIES: Final[dict[str, Any]] = {
             "context": {"type": "object", "description": "merged into each item's, whose own keys win"},
             "sentAt": {"type": "string", "format": "date-time"},
             "writeKey": {"type": "string"},
+        },
+    },
+    "MeasurementProtocol": {
+        "type": "object",
+        "required": ["events"],
+        "properties": {
+            "client_id": {"type": "string", "description": "or `app_instance_id`, or only `user_id`"},
+            "user_id": {"type": "string"},
+            "timestamp_micros": {"type": "integer"},
+            "user_properties": {"type": "object"},
+            "events": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["name"],
+                    "properties": {"name": {"type": "string"}, "params": {"type": "object"}},
+                },
+            },
         },
     },
 }

@@ -5,18 +5,35 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from ingest.dialects import native, segment
+from ingest.answers import Answering, as_picture, as_taken, as_validation
+from ingest.dialects import ga4, native, pixel, segment
 from ingest.dialects.reading import Body
 
 
 @dataclass(frozen=True, slots=True)
 class HotRoute:
-    """`about` stands in the OpenAPI document; `dialect` chooses the examples there."""
+    """`about` stands in the OpenAPI document; `dialect` chooses the examples there.
+
+    `keeps` is False where a call is only looked at.
+    """
 
     path: str
     open_body: Callable[[bytes], Body]
     dialect: str
     about: str
+    answer: Answering = as_taken
+    keeps: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PixelRoute:
+    """A picture whose address says what happened; `open_query` reads it."""
+
+    path: str
+    open_query: Callable[[bytes], Body]
+    kind: str
+    about: str
+    answer: Answering = as_picture
 
 
 HOT_ROUTES: Final = (
@@ -38,4 +55,18 @@ HOT_ROUTES: Final = (
         for way in ("/api/s", "/api/s/s2s")
         for kind in segment.TYPES
     ),
+    HotRoute("/mp/collect", ga4.open_body, "ga4", "Google Analytics 4, Measurement Protocol"),
+    HotRoute(
+        "/debug/mp/collect",
+        ga4.open_body,
+        "ga4",
+        "The same, only looked at: says what is wrong with it",
+        answer=as_validation,
+        keeps=False,
+    ),
+)
+
+PIXEL_ROUTES: Final = tuple(
+    PixelRoute(f"/pixel/v1/{kind}", partial(pixel.open_query, kind=kind), kind, f"RudderStack's pixel: a `{kind}` call")
+    for kind in pixel.TYPES
 )

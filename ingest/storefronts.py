@@ -44,6 +44,7 @@ class Keys:
 def key_of_call(headers: Mapping[bytes, bytes], query: bytes) -> str | None:
     """The key outside the body, from the first place that has one: Basic, then X-Write-Key, then `?writeKey=`.
 
+    GA4's clients send their `api_secret` in the query; a write key stands in its place.
     After these come the body's `writeKey` and its first event's, which the dialects find.
     """
     return (
@@ -65,6 +66,7 @@ def _basic(header: bytes) -> str | None:
 
 
 def _in_query(query: bytes) -> str | None:
-    if b"writeKey=" not in query:
+    if b"writeKey=" not in query and b"api_secret=" not in query:
         return None
-    return parse_qs(query.decode("latin-1")).get("writeKey", [None])[0]
+    said = parse_qs(query.decode("latin-1"))
+    return next((said[name][0] for name in ("writeKey", "api_secret") if name in said), None)

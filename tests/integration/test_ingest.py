@@ -132,6 +132,22 @@ async def test_segment_s_python_client_is_heard_once_and_whole(ground: Stack, ur
     assert order.properties == {"order_id": "1001", "total": 25.0}
 
 
+async def test_a_pixel_and_google_s_protocol_say_the_same_as_a_body(
+    ground: Stack, http: httpx.AsyncClient, url: str
+) -> None:
+    user, browser_key = uuid4().hex, ground.endpoints["browser_key"]
+    query = {"writeKey": browser_key, "userId": user, "event": "Viewed Product", "properties.product_id": "17"}
+    picture = await http.get(f"{url}/pixel/v1/track", params=query)
+    assert (picture.status_code, picture.headers["content-type"]) == (200, "image/gif")
+    assert picture.content.startswith(b"GIF89a")
+    said = {"user_id": user, "events": [{"name": "view_item", "params": {"items": [{"item_id": 17}]}}]}
+    for path in ("debug/mp/collect", "mp/collect"):
+        answer = await http.post(f"{url}/{path}", params={"api_secret": browser_key}, json=said)
+        assert answer.status_code == 200
+    found = [(event.name, event.properties, event.said_by) for event in await events_of(ground, user)]
+    assert found == [("Product Viewed", {"product_id": "17"}, SaidBy.BROWSER)] * 2
+
+
 def test_the_guide_s_examples_run_and_answer_as_it_says(ground: Stack) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed; the guide's examples are curl's")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ingest.decide import Decision, decide
-from ingest.dialects import native, segment
+from ingest.dialects import ga4, native, segment
 from ingest.dialects.reading import Body, Call
 from ingest.limits import Limits, without_half_pairs
 from services.contracts.dead_letters import DeadLetter, decode_dead_letter
@@ -23,13 +23,15 @@ Take = Callable[..., Decision]
 
 
 def opened(raw: bytes, dialect: str) -> Body:
-    """`native`, `batch`, or a Segment type."""
+    """`native`, `batch`, `ga4`, or a Segment type."""
     raw = without_half_pairs(raw)
     match dialect:
         case "native":
             return native.open_body(raw)
         case "batch":
             return segment.open_batch(raw)
+        case "ga4":
+            return ga4.open_body(raw)
     return segment.open_single(raw, kind=dialect)
 
 

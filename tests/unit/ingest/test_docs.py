@@ -3,11 +3,12 @@
 import re
 from pathlib import Path
 
-from ingest.dialects import shopify, woocommerce
+from ingest.bootstrap import SETTINGS_PATHS
+from ingest.dialects import ga4, shopify, woocommerce
 from ingest.dialects.vocabulary import IDS, NUMBERS
 from ingest.limits import Limits
 from ingest.openapi import ERRORS
-from ingest.routes import HOT_ROUTES
+from ingest.routes import HOT_ROUTES, PIXEL_ROUTES
 from ingest.settings import PublishSettings, SpoolSettings
 from ingest.webhooks import WEBHOOK_ROUTES
 from services.contracts import events
@@ -64,6 +65,8 @@ def test_the_properties_that_are_put_right_are_named() -> None:
 def test_every_route_error_and_setting_of_ingest_is_described() -> None:
     for route in HOT_ROUTES:
         assert route.path in INGEST
+    for path in (*(pixel.path for pixel in PIXEL_ROUTES), *(path.format(key="KEY") for path in SETTINGS_PATHS)):
+        assert f"`GET {path}`" in INGEST
     for hook in WEBHOOK_ROUTES:
         assert f"`POST {hook.path}`" in INGEST
     for status, (_, codes) in ERRORS.items():
@@ -92,3 +95,14 @@ def test_every_topic_and_status_of_woocommerce_is_told_and_no_other() -> None:
     assert set(re.findall(r"`([a-z_]+\.[a-z_]+)`", table)) == set(woocommerce.TOPICS)
     statuses = set(re.findall(r"`([a-z-]+)`", section.split("| status |")[1].split("\n\n")[0]))
     assert statuses == woocommerce.SOLD | woocommerce.UNPAID | woocommerce.GONE | {"failed"}
+
+
+def test_every_name_and_parameter_of_google_s_is_told_with_ours() -> None:
+    section = INGEST.split("## Google Analytics 4")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| ((?:`\w+` ?)+)\| (.*) \|$", section, re.MULTILINE)
+    told = {name: ours for names, ours in rows for name in re.findall(r"`(\w+)`", names)}
+    assert set(told) == set(ga4.NAMES)
+    assert all(ga4.NAMES[name] in ours for name, ours in told.items())
+    text = re.sub(r"\s+", " ", section)
+    for theirs, ours in {**ga4.PARAMETERS, **ga4.ITEM}.items():
+        assert re.search(rf"`{theirs}`( becomes)? `{ours}`", text), theirs

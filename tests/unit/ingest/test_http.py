@@ -11,11 +11,12 @@ import httpx2
 import pytest
 
 from ingest.app import Ingest, create_app
+from ingest.bootstrap import SETTINGS_PATHS
 from ingest.breaker import Closed
 from ingest.limits import Limits
 from ingest.progress import InFlight
 from ingest.publish import Publisher
-from ingest.routes import HOT_ROUTES
+from ingest.routes import HOT_ROUTES, PIXEL_ROUTES
 from ingest.service import new_event_id
 from ingest.settings import PublishSettings, SpoolSettings
 from ingest.signatures import Secrets
@@ -200,3 +201,49 @@ def test_ids_that_we_make_are_uuids_of_their_time() -> None:
     assert {uuid[14] for uuid in made} == {"7"}
     assert {uuid[19] for uuid in made} <= set("89ab")
     assert {int(uuid.replace("-", "")[:12], 16) for uuid in made} == {int(at.timestamp() * 1000)}
+
+
+@pytest.mark.parametrize("path", SETTINGS_PATHS)
+async def test_a_client_that_asks_where_to_send_to_is_told_here(http: httpx2.AsyncClient, path: str) -> None:
+    asked = path.format(key=KEY)
+    answer = await http.get(asked, headers={"Origin": "https://shop.example"})
+    told = answer.json()["integrations"]["Segment.io"]
+    assert answer.status_code == 200
+    assert (told["apiKey"], told["apiHost"], told["protocol"]) == (KEY, "ingest.test/v1", "http")
+    assert answer.headers["access-control-allow-origin"] == "https://shop.example"
+    proxied = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "events.shop.example"}
+    told = (await http.get(asked, headers=proxied)).json()["integrations"]["Segment.io"]
+    assert (told["apiHost"], told["protocol"]) == ("events.shop.example/v1", "https")
+    crooked = {"X-Forwarded-Proto": "javascript", "X-Forwarded-Host": "evil.example/x?"}
+    told = (await http.get(asked, headers=crooked)).json()["integrations"]["Segment.io"]
+    assert (told["apiHost"], told["protocol"]) == ("ingest.test/v1", "http")
+    assert is_error(await http.get(path.format(key="spwk_wrong")), 401, "unauthorized")
+
+
+async def test_what_a_client_reports_of_itself_is_answered_and_not_kept(http: httpx2.AsyncClient) -> None:
+    assert (await http.post("/v1/m", content=b'{"series": []}')).status_code == 200
+
+
+@pytest.mark.parametrize("path", [route.path for route in PIXEL_ROUTES])
+async def test_a_pixel_s_call_is_taken_by_its_key_and_looking_for_it_is_none(
+    http: httpx2.AsyncClient, path: str
+) -> None:
+    said = {"event": "Product Viewed", "anonymousId": "a1"}
+    assert is_error(await http.get(path, params=said), 401, "unauthorized")
+    assert is_error(await http.get(path, params={**said, "writeKey": KEY}), 503, "unavailable")
+    assert is_error(await http.get(path, params={"writeKey": KEY}), 400, "missing_id")
+    assert (await http.head(path, params={**said, "writeKey": KEY})).status_code == 200
+
+
+async def test_a_write_key_stands_in_for_google_s_secret(http: httpx2.AsyncClient) -> None:
+    said = {"client_id": "c", "events": [{"name": "view_cart"}, {}]}
+    assert is_error(await http.post("/mp/collect", json=said, params={"api_secret": KEY}), 503, "unavailable")
+    assert is_error(await http.post("/mp/collect", json=said, params={"api_secret": "x"}), 401, "unauthorized")
+
+
+async def test_a_call_that_is_only_looked_at_says_what_is_wrong_with_it(http: httpx2.AsyncClient) -> None:
+    said = {"client_id": "c", "events": [{"name": "view_cart"}, {}]}
+    answer = await http.post("/debug/mp/collect", json=said, params={"api_secret": KEY})
+    assert answer.status_code == 200
+    (message,) = answer.json()["validationMessages"]
+    assert (message["fieldPath"], message["validationCode"]) == ("events[1]", "MISSING_NAME")
