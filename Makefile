@@ -27,7 +27,7 @@ down: $(INSTALLED) ## Stop a stack that was left behind
 	@$(BIN)/stagepost down
 
 test: check ## Everything: check, then the tests with real Kafka, Postgres and SMTP
-	@$(BIN)/pytest $(SIDE_BY_SIDE) tests/integration $(if $(wildcard tests/faults/test_*.py),tests/faults) -m "not long"
+	@$(BIN)/pytest $(SIDE_BY_SIDE) tests/integration tests/browser $(if $(wildcard tests/faults/test_*.py),tests/faults) -m "not long"
 
 proof: $(INSTALLED) ## What takes minutes: real shops' whole histories, and the figures that others published of them
 	@$(BIN)/pytest tests/integration -m long -rsP

@@ -45,11 +45,12 @@ def key_of_call(headers: Mapping[bytes, bytes], query: bytes) -> str | None:
     """The key outside the body, from the first place that has one: Basic, then X-Write-Key, then `?writeKey=`.
 
     GA4's clients send their `api_secret` in the query; a write key stands in its place.
+    Jitsu's client takes no key without a colon and a secret after it; nothing after a colon is of ours.
     After these come the body's `writeKey` and its first event's, which the dialects find.
     """
     return (
         _basic(headers.get(b"authorization", b""))
-        or headers.get(b"x-write-key", b"").decode("latin-1").strip()
+        or headers.get(b"x-write-key", b"").partition(b":")[0].decode("latin-1").strip()
         or _in_query(query)
     )
 

@@ -35,6 +35,18 @@ class Visit:
         found: list[dict[str, Any]] = answer.json()["customers"]
         return found
 
+    async def events(self, **who: str) -> list[dict[str, Any]]:
+        """What happened to whom there is one of, oldest first; nothing where nobody is known yet."""
+        found = await self.customers(**who)
+        if not found:
+            return []
+        (customer,) = found
+        answer = await self.http.get(
+            f"{self.stack['stage_engine']}/v1/customers/{customer['id']}/timeline",
+            headers={"Authorization": f"Bearer {self.stack['operator_key']}"},
+        )
+        return [item for item in answer.json()["timeline"] if item["kind"] == "event"]
+
     async def stage(self, track: str) -> str | None:
         found = [standing["stage"] for c in await self.customers() for standing in c["tracks"][track]]
         return found[-1] if found else None

@@ -52,6 +52,10 @@ def test_a_key_from_the_header_works() -> None:
     assert key_of_call({b"x-write-key": b" KEY "}, b"") == "KEY"
 
 
+def test_of_jitsu_s_key_and_secret_the_key_counts() -> None:
+    assert key_of_call({b"x-write-key": b"KEY:jitsu"}, b"") == "KEY"
+
+
 def test_a_key_from_the_query_works() -> None:
     assert key_of_call({}, b"a=1&writeKey=KEY%21") == "KEY!"
 

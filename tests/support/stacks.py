@@ -1,4 +1,7 @@
-"""A real stack for the tests: Kafka, Postgres, a mailbox and the services, as a newcomer would start them."""
+"""A real stack for the tests: Kafka, Postgres, a mailbox and the services, as a newcomer would start them.
+
+A plugin of pytest, so that all folders of tests share the stacks of a session.
+"""
 
 import asyncio
 import json
@@ -23,6 +26,7 @@ from services.devstack.supervisor import GUARD
 STAGEPOST = (sys.executable, "-m", "services.devstack")
 # Also when these tests are killed outright nothing stays behind: the stack is then told to stop, as by Ctrl-C.
 ENDS_WITH_US = (sys.executable, "-I", "-S", str(GUARD), str(int(signal.SIGTERM)), str(os.getpid()), "-1", "-1")
+SHOPS = Path(__file__).resolve().parents[1] / "integration"
 FIRST_START = 300
 """Seconds; the first start on a machine fetches Kafka."""
 
@@ -107,7 +111,7 @@ StartStack = Callable[..., RunningStack]
 
 @pytest.fixture(scope="session")
 def shop() -> Path:
-    return Path(__file__).with_name("shop")
+    return SHOPS / "shop"
 
 
 @pytest.fixture(scope="session")
@@ -155,7 +159,7 @@ def running_stack(start_stack: StartStack) -> Iterator[RunningStack]:
 def real_shops(start_stack: StartStack) -> Iterator[RunningStack]:
     """Where the histories of real shops are told; without a notifier, whom their tests would only wait for."""
     parts = "postgres,kafka,ingest,stage_engine"
-    shops = Path(__file__).with_name("real_shops")
+    shops = SHOPS / "real_shops"
     stack = start_stack("--shop", str(shops), "--only", parts, "--restart", "--free-ports")
     stack.wait()
     yield stack
