@@ -6,8 +6,15 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from services.conditions import Condition
+from services.contracts.storefront import Delivery
+
 BEFORE_ALL: Final = datetime(1900, 1, 1, tzinfo=UTC)
 """No event lies before it."""
+EMAIL: Final = "email"
+WEBHOOK: Final = "webhook"
+CHANNELS: Final = (EMAIL, WEBHOOK)
+"""What a step may name. One that needs an address of the customer finds it in their profile under the same name."""
 
 
 class Purpose(StrEnum):
@@ -18,10 +25,14 @@ class Purpose(StrEnum):
 
 
 class OncePer(StrEnum):
-    """What a follow-up may be sent once for: a run of a track (this cart, that order), or an event that started it."""
+    """What a follow-up may be sent once for.
+
+    A run of a track (this cart, that order), an event that started it, or a customer within a time (`cool_down`).
+    """
 
     INSTANCE = "instance"
     CAUSE = "cause"
+    CUSTOMER = "customer"
 
 
 ONCE_PER_INSTANCE: Final = frozenset({"cart", "checkout", "order"})
@@ -37,30 +48,101 @@ class Left:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entered:
-    """Over when the instance moves to one of these."""
+    """Over when the instance moves to one of these; with `track`, when any of the customer's instances of that does."""
 
     stages: frozenset[str]
+    track: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coupon:
+    """A code of its own for every message. `worth` is said to the customer as it stands."""
+
+    prefix: str
+    worth: str
+    valid: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One arm of a comparison: of `weight` among the weights of all. What it does not say is as in its step."""
+
+    name: str
+    weight: int
+    template: str | None = None
+    coupon: Coupon | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One message of a follow-up.
+
+    `after` counts from the transition: the waits of all steps up to this one. Of `channels` the first that can reach
+    the customer is taken. `template` is None for what is only posted to an `endpoint`, or where all variants have one.
+    """
+
+    number: int
+    after: timedelta
+    channels: tuple[str, ...] = (EMAIL,)
+    template: str | None = None
+    endpoint: str | None = None
+    coupon: Coupon | None = None
+    condition: Condition | None = None
+    variants: tuple[Variant, ...] = ()
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """All that it may be written with."""
+        named = (self.template, *(variant.template for variant in self.variants))
+        return tuple(dict.fromkeys(name for name in named if name is not None))
+
+    def look(self, variant: str | None) -> tuple[str | None, Coupon | None]:
+        """Its template and coupon, in this variant."""
+        chosen = next((one for one in self.variants if one.name == variant), None)
+        if chosen is None:
+            return self.template, self.coupon
+        return chosen.template or self.template, chosen.coupon or self.coupon
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowUp:
-    """`wait` and `max_age` count from when the transition happened, not from when we heard of it.
+    """Starts when an instance of `track` comes to `stage`, or with `leaving` goes from it, and `condition` holds.
 
-    `resend_unknown`: when nobody can say whether the mail went out, send it once more under the same Message-ID.
-    `since`: moves from before it was in force do not start it, however late they are heard of.
+    Times count from when the transition happened, not from when we heard of it; `max_age` from when a step was due.
+    `holdout` is the share of customers, 0 to 1, who get none of it, to tell its worth by. `delivery` goes before the
+    storefront's. `resend_unknown`: when nobody can say whether the mail went out, send it once more under the same
+    Message-ID. `since`: moves from before it was in force do not start it, however late they are heard of.
     """
 
     name: str
     track: str
-    entered: str
+    stage: str
+    leaving: bool = False
+    condition: Condition | None = None
     until: Left | Entered | None
     purpose: Purpose
-    template: str
-    wait: timedelta
+    steps: tuple[Step, ...]
     max_age: timedelta
     once_per: OncePer
-    resend_unknown: bool
+    cool_down: timedelta | None = None
+    priority: int = 0
+    holdout: float = 0.0
+    delivery: Delivery | None = None
+    resend_unknown: bool = False
     since: datetime = BEFORE_ALL
+
+    @property
+    def marketing(self) -> bool:
+        return self.purpose is Purpose.MARKETING
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """All that it may be written with, in the order of its steps."""
+        return tuple(dict.fromkeys(name for step in self.steps for name in step.templates))
+
+    def step(self, number: int) -> Step | None:
+        """Steps count from 1."""
+        return self.steps[number - 1] if 0 < number <= len(self.steps) else None
 
 
 FollowUps = Mapping[str, FollowUp]

@@ -1,65 +1,16 @@
 """`followups.yaml`, as marketers write it, with the place of every fault."""
 
 import re
-from collections.abc import Sequence
 from datetime import timedelta
-from typing import Annotated, Literal
 
-import msgspec
-from msgspec import Meta
-
+from notifier.conditions import names_on
 from notifier.followups import ONCE_PER_INSTANCE, Entered, FollowUp, FollowUps, Left, OncePer, Purpose
-from services.durations import parse_duration
+from notifier.followups_slips import Slips
+from notifier.followups_written import CustomerOnce, FollowUpWritten, WhenWritten
+from notifier.followups_written import FollowUpsWritten as FollowUpsWritten
+from notifier.steps_file import read_steps
 from services.errors import ShopError
 from services.shop import YamlFile
-from services.written import Span
-
-
-class _When(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What starts it: an instance of a track comes to a stage."""
-
-    track: Annotated[str, Meta(description="One of lifecycle.yaml.", examples=["cart", "order", "lifecycle"])]
-    entered: Annotated[str, Meta(description="The stage.", examples=["abandoned"])]
-
-
-class _Until(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What ends it before it is sent: one of the two."""
-
-    left: Annotated[str | None, Meta(description="The stage that it started at.")] = None
-    entered: Annotated[list[str] | None, Meta(description="Any of these stages.")] = None
-
-
-class _Written(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is sent when somebody gets somewhere, and until when it is worth sending."""
-
-    when: _When
-    purpose: Annotated[
-        Literal["marketing", "transactional"],
-        Meta(description="Marketing needs consent. Transactional is about something the customer did."),
-    ]
-    template: Annotated[
-        str,
-        Meta(
-            description="A file of templates/ without its ending, else one of ours.",
-            examples=["abandoned-cart", "thank-you"],
-            extra_json_schema={"pattern": "^[a-z0-9][a-z0-9_-]*$"},
-        ),
-    ]
-    max_age: Annotated[Span, Meta(description="How long after they got there it is still worth sending.")]
-    until: _Until | None = None
-    wait: Annotated[Span, Meta(description="How long to wait first.")] = "0s"
-    once_per: Annotated[
-        Literal["instance", "cause"] | None,
-        Meta(description="Once for this cart or order, or once for each event that starts it."),
-    ] = None
-    resend_unknown: Annotated[
-        bool,
-        Meta(description="Send it again if nobody can say whether it went out. Transactional mail only."),
-    ] = False
-
-
-FollowUpsWritten = dict[str, _Written]
-"""`followups.yaml`: each by its name."""
 
 
 def read_follow_ups(source: YamlFile) -> FollowUps:
@@ -74,81 +25,105 @@ def what_reads(source: YamlFile) -> tuple[FollowUps, list[ShopError]]:
     """What can be read, whatever else is wrong, and what is; raises ShopError for what is no mapping."""
     if not source.data:
         return {}, []
-    readers = {str(name): _Reader(source, str(name)) for name in source.mapping()}
-    found = {name: reader.follow_up() for name, reader in readers.items()}
-    faults = [fault for reader in readers.values() for fault in reader.faults]
-    return {name: follow_up for name, follow_up in found.items() if follow_up is not None}, faults
+    found: dict[str, FollowUp] = {}
+    faults: list[ShopError] = []
+    for name in source.mapping():
+        slips = Slips(source, name)
+        follow_up = _follow_up(source, name, slips)
+        faults += slips.faults
+        if follow_up is not None:
+            found[name] = follow_up
+    return found, faults
 
 
-def names_a_template(text: str) -> bool:
-    return re.fullmatch(r"[a-z0-9][a-z0-9_-]*", text) is not None
+def _follow_up(source: YamlFile, name: str, slips: Slips) -> FollowUp | None:
+    """Reads one to its end, whatever is wrong on the way; None if what is left of it says too little."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", name):
+        slips.add([], f"`{name}` can't name a follow-up; use a-z, 0-9 and -, as in `abandoned-cart`")
+    fitted = source.fitting([name], FollowUpWritten)
+    for slip in fitted.slips:
+        slips.add(slip.where, slip.message, slip.character)
+    return _made(name, fitted.value, slips) if fitted.value is not None else None
 
 
-class _Reader:
-    """Reads one follow-up to its end, whatever is wrong on the way."""
-
-    def __init__(self, source: YamlFile, name: str) -> None:
-        self._source = source
-        self._name = name
-        self.faults: list[ShopError] = []
-
-    def follow_up(self) -> FollowUp | None:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", self._name):
-            self._fault([], f"`{self._name}` can't name a follow-up; use a-z, 0-9 and -, as in `abandoned-cart`")
-        fitted = self._source.fitting([self._name], _Written)
-        for slip in fitted.slips:
-            self._fault(slip.where, slip.message)
-        return self._made(fitted.value) if fitted.value is not None else None
-
-    def _made(self, written: _Written) -> FollowUp | None:
-        if not names_a_template(written.template):
-            self._fault(["template"], f"`{written.template}` is no template's name; write it without folder and ending")
-        if written.resend_unknown and written.purpose == "marketing":
-            self._fault(
-                ["resend_unknown"], "marketing is never sent twice; leave `resend_unknown` to transactional mail"
-            )
-        wait, max_age = self._duration("wait", written.wait), self._duration("max_age", written.max_age)
-        until = self._until(written)
-        if wait is None or max_age is None:
-            return None
-        if max_age <= wait:
-            self._fault(["max_age"], "would be over before `wait` is; give `max_age` a longer time")
-        once_per = written.once_per or ("instance" if written.when.track in ONCE_PER_INSTANCE else "cause")
-        return FollowUp(
-            name=self._name,
-            track=written.when.track,
-            entered=written.when.entered,
-            until=until,
-            purpose=Purpose(written.purpose),
-            template=written.template,
-            wait=wait,
-            max_age=max_age,
-            once_per=OncePer(once_per),
-            resend_unknown=written.resend_unknown,
-        )
-
-    def _until(self, written: _Written) -> Left | Entered | None:
-        until = written.until
-        if until is None:
-            return None
-        if until.left is not None and until.entered is None:
-            if until.left != written.when.entered:
-                self._fault(
-                    ["until", "left"],
-                    f"only leaving the stage it starts at can end it; write `{written.when.entered}` here",
-                )
-            return Left(stage=until.left)
-        if until.entered and until.left is None:
-            return Entered(stages=frozenset(until.entered))
-        self._fault(["until"], "what ends it is not said; write either `left: stage` or `entered: [stage, …]`")
+def _made(name: str, written: FollowUpWritten, slips: Slips) -> FollowUp | None:
+    when, purpose = written.when, Purpose(written.purpose)
+    if written.resend_unknown and purpose is Purpose.MARKETING:
+        slips.add(["resend_unknown"], "marketing is never sent twice; leave `resend_unknown` to transactional mail")
+    stage = _start(when, slips)
+    until = _until(written, slips)
+    names = names_on(when.track)
+    max_age, once = slips.duration(["max_age"], written.max_age), _once_per(written, slips)
+    if max_age == timedelta():
+        slips.add(["max_age"], "nothing can be sent within no time; write how long it is worth sending, as in 24h")
+    condition = slips.condition(["when", "if"], when.if_, names)
+    steps = read_steps(written, names, slips)
+    holdout = _share(written.holdout, slips)
+    if stage is None or max_age is None or once is None or not steps:
         return None
+    once_per, cool_down = once
+    return FollowUp(
+        name=name,
+        track=when.track,
+        stage=stage,
+        leaving=when.left is not None,
+        condition=condition,
+        until=until,
+        purpose=purpose,
+        steps=steps,
+        max_age=max_age,
+        once_per=once_per,
+        cool_down=cool_down,
+        priority=written.priority,
+        holdout=holdout,
+        delivery=written.delivery,
+        resend_unknown=written.resend_unknown,
+    )
 
-    def _duration(self, key: str, text: str) -> timedelta | None:
-        try:
-            return parse_duration(text)
-        except ValueError as error:
-            self._fault([key], str(error))
-            return None
 
-    def _fault(self, where: Sequence[str | int], message: str) -> None:
-        self.faults.append(self._source.fault([self._name, *where], message))
+def _start(when: WhenWritten, slips: Slips) -> str | None:
+    if (when.entered is None) == (when.left is None):
+        slips.add(["when"], "what starts it is not said; write either `entered: stage` or `left: stage`")
+        return None
+    return when.entered if when.entered is not None else when.left
+
+
+def _until(written: FollowUpWritten, slips: Slips) -> Left | Entered | None:
+    until, when = written.until, written.when
+    if until is None:
+        return None
+    if until.left is not None and until.entered is None and until.track is None:
+        if until.left != when.entered:
+            fix = f"write `{when.entered}` here" if when.entered else "write `entered: [stage, …]` instead"
+            slips.add(["until", "left"], f"only leaving the stage it starts at can end it; {fix}")
+        return Left(stage=until.left)
+    if until.entered and until.left is None:
+        other = until.track if until.track != when.track else None
+        return Entered(stages=frozenset(until.entered), track=other)
+    slips.add(
+        ["until"],
+        "what ends it is not said; write `left: stage`, `entered: [stage, …]` or `{track: order, entered: [placed]}`",
+    )
+    return None
+
+
+def _once_per(written: FollowUpWritten, slips: Slips) -> tuple[OncePer, timedelta | None] | None:
+    match written.once_per:
+        case None:
+            return (OncePer.INSTANCE if written.when.track in ONCE_PER_INSTANCE else OncePer.CAUSE), None
+        case CustomerOnce(customer=said):
+            cool_down = slips.duration(["once_per", "customer"], said)
+            return None if cool_down is None else (OncePer.CUSTOMER, cool_down)
+        case said:
+            return OncePer(said), None
+
+
+def _share(said: str | None, slips: Slips) -> float:
+    if said is None:
+        return 0.0
+    match = re.fullmatch(r"\s*(\d{1,3}(?:\.\d{1,4})?)\s*%\s*", said)
+    share = float(match[1]) / 100 if match else -1.0
+    if not 0.0 <= share < 1.0:
+        slips.add(["holdout"], f"`{said}` is no share of customers; write it as in 10%, and less than 100%")
+        return 0.0
+    return share

@@ -58,6 +58,7 @@ class Message:
     """What the guard looks at of a stored message."""
 
     id: UUID
+    step: int
     transition: UUID
     expires_at: datetime
 
@@ -110,7 +111,7 @@ def is_fresh(known_until: datetime | None, now: datetime) -> bool:
 def guard(message: Message, circumstances: Circumstances, now: datetime) -> Decision:
     """What is final comes first, then what time mends, then what the customer may change."""
     follow_up, storefront = circumstances.follow_up, circumstances.storefront
-    if follow_up is None or storefront is None:
+    if follow_up is None or storefront is None or follow_up.step(message.step) is None:
         return Withhold(why=Reason.NOT_CONFIGURED)
     if not stands(circumstances.instance, follow_up, message.transition):
         return Withhold(why=Reason.VOID)

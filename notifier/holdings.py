@@ -8,7 +8,7 @@ shown at least the number under which the instance came to who holds it.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 from uuid import UUID
 
 import msgspec
@@ -31,13 +31,17 @@ MOVES_KEPT: Final = 64
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
-    """A surviving transition. One that was announced as `replay`, or is historical, starts nothing, for ever."""
+    """A surviving transition. One that was announced as `replay`, or is historical, starts nothing, for ever.
+
+    `facts` are those that its rule looked at.
+    """
 
     id: UUID
     to_stage: str
     at: datetime
     cause: Cause
     starts: bool
+    facts: dict[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,4 +182,5 @@ def _move(transition: Transition, *, starts: bool) -> Move:
         at=transition.at,
         cause=transition.cause,
         starts=starts and not transition.historical,
+        facts=transition.facts,
     )

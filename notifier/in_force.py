@@ -55,17 +55,18 @@ async def begun(connection: AsyncConnection, follow_ups: FollowUps, since: datet
     c = table.c
     await connection.execute(sa.text("LOCK TABLE notifier.follow_ups IN EXCLUSIVE MODE"))
     rows = await connection.execute(sa.select(table))
-    known = {(row.name, row.track, row.entered): row.since for row in rows}
+    known = {(row.name, row.track, row.stage, row.leaving): row.since for row in rows}
     otherwise = since if known else BEFORE_ALL
     found = {f.name: replace(f, since=known.get(_start(f), otherwise)) for f in follow_ups.values()}
     await connection.execute(sa.delete(table).where(~among(c.name, list(found))))
     for one in found.values():
-        values = {"name": one.name, "track": one.track, "entered": one.entered, "since": one.since}
+        start = dict(zip(("name", "track", "stage", "leaving"), _start(one), strict=True))
+        values = {**start, "since": one.since}
         await connection.execute(
             insert(table).values(values).on_conflict_do_update(index_elements=[c.name], set_=values)
         )
     return found
 
 
-def _start(follow_up: FollowUp) -> tuple[str, str, str]:
-    return follow_up.name, follow_up.track, follow_up.entered
+def _start(follow_up: FollowUp) -> tuple[str, str, str, bool]:
+    return follow_up.name, follow_up.track, follow_up.stage, follow_up.leaving

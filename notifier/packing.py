@@ -36,8 +36,10 @@ def packed(
     """What can't be made is dead: nothing that the customer or the far side does mends it."""
     instance = claimed.instance
     content = content_of(follow_up, storefront, claimed.customer.profile, instance.subject, instance.key, links)
+    step = follow_up.step(claimed.message.step)
+    template = step.templates[0] if step and step.templates else ""
     try:
-        rendered = renderer.render(follow_up.template, content)
+        rendered = renderer.render(template, content)
     except RenderError as error:
         log.error("a message can't be rendered", message=str(claimed.message.id), error=str(error))  # noqa: TRY400
         return Settled(id=claimed.message.id, status=Status.DEAD, reason="render_failed", answer=str(error)[:200])

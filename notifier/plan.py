@@ -1,7 +1,7 @@
 """Which messages the surviving transitions ask for, and how the rows that are there are made to match. Pure.
 
-A message is unique by its occasion and by its starting cause, and either blocks: a correction that names another cause
-meets the occasion, one that makes another instance of it meets the cause.
+A message of a step is unique by its occasion and by its starting cause, and either blocks: a correction that names
+another cause meets the occasion, one that makes another instance of it meets the cause.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Final, assert_never
 from uuid import UUID, uuid5
 
-from notifier.followups import Entered, FollowUp, FollowUps, Left, OncePer
+from notifier.conditions import Happened
+from notifier.followups import Entered, FollowUp, FollowUps, Left, OncePer, Step
 from notifier.holdings import Instance, Move
 from notifier.status import UNSENT, Status
 
@@ -25,6 +26,8 @@ class Wanted:
 
     storefront: str
     follow_up: str
+    step: int
+    channel: str
     customer_id: UUID
     instance: UUID
     transition: UUID
@@ -42,6 +45,7 @@ class Row:
 
     id: UUID
     follow_up: str
+    step: int
     customer_id: UUID
     instance: UUID
     transition: UUID
@@ -76,8 +80,8 @@ class Changes:
 
 
 def plan(instance: Instance, storefront: str, follow_ups: FollowUps) -> tuple[Wanted, ...]:
-    """All that this instance's moves ask for, however old; at most one message an occasion."""
-    wanted: dict[UUID, Wanted] = {}
+    """All that this instance's moves ask for, however old; at most one message a step and occasion."""
+    wanted: dict[tuple[UUID, int], Wanted] = {}
     if instance.stage is None:
         return ()
     for follow_up in follow_ups.values():
@@ -85,50 +89,88 @@ def plan(instance: Instance, storefront: str, follow_ups: FollowUps) -> tuple[Wa
             continue
         for move in instance.moves:
             if move.starts and move.at >= follow_up.since and stands(instance, follow_up, move.id):
-                message = _wanted(instance, storefront, follow_up, move)
-                wanted[message.occasion] = message  # the latest move of an occasion speaks for it
+                for step in follow_up.steps:
+                    message = _wanted(instance, storefront, follow_up, step, move)
+                    wanted[message.occasion, step.number] = message  # the latest move of an occasion speaks for it
     return tuple(wanted.values())
 
 
 def stands(instance: Instance, follow_up: FollowUp, transition: UUID) -> bool:
-    """Whether the move still starts the follow-up: it survives, and nothing since has ended what it started."""
+    """Whether the move still starts the follow-up: it survives, and nothing since has ended what it started.
+
+    Of the instance itself; what ends it on another track is looked at when a message is due (`ended_elsewhere`).
+    """
     if instance.stage is None or instance.track != follow_up.track:
         return False
-    index = next((i for i, move in enumerate(instance.moves) if move.id == transition), None)
-    if index is None or instance.moves[index].to_stage != follow_up.entered:
+    happened = happened_in(instance, transition)
+    if happened is None or not _starts(follow_up, happened):
         return False
-    since = instance.moves[index + 1 :]
+    since = instance.moves[instance.moves.index(happened.move) + 1 :]
     match follow_up.until:
         case None:
             return True
         case Left(stage=stage):
             return instance.stage == stage and all(move.to_stage == stage for move in since)
+        case Entered(track=str()):
+            return True
         case Entered(stages=stages):
             return instance.stage not in stages and not any(move.to_stage in stages for move in since)
         case _ as never:
             assert_never(never)
 
 
-def _wanted(instance: Instance, storefront: str, follow_up: FollowUp, move: Move) -> Wanted:
+def happened_in(instance: Instance, transition: UUID) -> Happened | None:
+    """The move of that id, if it survives. What comes before it is the stage that the surviving move before led to."""
+    before: str | None = None
+    for move in instance.moves:
+        if move.id == transition:
+            return Happened(move=move, from_stage=before)
+        before = move.to_stage
+    return None
+
+
+def _starts(follow_up: FollowUp, happened: Happened) -> bool:
+    if follow_up.leaving:
+        return happened.from_stage == follow_up.stage != happened.move.to_stage
+    return happened.move.to_stage == follow_up.stage
+
+
+def ended_elsewhere(follow_up: FollowUp, happened: Happened, others: Iterable[Instance]) -> bool:
+    """Whether another instance of the customer has ended it: moved there since, and not by the very same event."""
+    until, started = follow_up.until, happened.move
+    if not isinstance(until, Entered) or until.track is None:
+        return False
+    return any(
+        move.to_stage in until.stages and move.at >= started.at and move.cause != started.cause
+        for other in others
+        if other.track == until.track and other.stage is not None
+        for move in other.moves
+    )
+
+
+def _wanted(instance: Instance, storefront: str, follow_up: FollowUp, step: Step, move: Move) -> Wanted:
     cause = uuid5(_NAMESPACE, f"{follow_up.name}\x00cause\x00{move.cause.identity}\x00{move.cause.event_id}")
     match follow_up.once_per:
         case OncePer.INSTANCE:
             occasion = uuid5(_NAMESPACE, f"{follow_up.name}\x00instance\x00{instance.instance}")
-        case OncePer.CAUSE:
+        case OncePer.CAUSE | OncePer.CUSTOMER:  # a cool-down is looked at when it is sent
             occasion = cause
         case _ as never:
             assert_never(never)
+    due_at = move.at + step.after
     return Wanted(
         storefront=storefront,
         follow_up=follow_up.name,
+        step=step.number,
+        channel=step.channels[0],
         customer_id=instance.customer_id,
         instance=instance.instance,
         transition=move.id,
         occasion=occasion,
         cause=cause,
         at=move.at,
-        due_at=move.at + follow_up.wait,
-        expires_at=move.at + follow_up.max_age,
+        due_at=due_at,
+        expires_at=due_at + follow_up.max_age,
         moved_by=instance.moved_by,
     )
 
@@ -187,7 +229,8 @@ def _same(want: Wanted, row: Row) -> bool:
 
 
 def _meets(want: Wanted, other: Row | Wanted) -> bool:
-    return want.follow_up == other.follow_up and (want.occasion == other.occasion or want.cause == other.cause)
+    same_step = (want.follow_up, want.step) == (other.follow_up, other.step)
+    return same_step and (want.occasion == other.occasion or want.cause == other.cause)
 
 
 def _is_already(row: Row, want: Wanted) -> bool:

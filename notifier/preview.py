@@ -15,5 +15,7 @@ def sample(name: str, directory: Path | None) -> Rendered:
     follow_ups = read_follow_ups(shop.file("followups.yaml"))
     if name not in follow_ups:
         raise ConfigurationError(f"there is no follow-up `{name}`; there are {', '.join(follow_ups)}")
+    if not follow_ups[name].templates:
+        raise ConfigurationError(f"`{name}` goes to a program; there is nothing to look at")
     contents = sample_contents(follow_ups[name], next(iter(shop.storefronts.values())))
-    return Renderer(shop.directory).render(follow_ups[name].template, next(iter(contents.values())))
+    return Renderer(shop.directory).render(follow_ups[name].templates[0], next(iter(contents.values())))

@@ -328,6 +328,7 @@ async def _load(connection: AsyncConnection, ids: Collection[UUID]) -> list[Clai
         return []
     names = (
         "id",
+        "step",
         "transition",
         "storefront",
         "follow_up",
@@ -350,7 +351,12 @@ async def _load(connection: AsyncConnection, ids: Collection[UUID]) -> list[Clai
     )
     return [
         Claimed(
-            message=Message(id=row.message_id, transition=row.message_transition, expires_at=row.message_expires_at),
+            message=Message(
+                id=row.message_id,
+                step=row.message_step,
+                transition=row.message_transition,
+                expires_at=row.message_expires_at,
+            ),
             storefront=row.message_storefront,
             follow_up=row.message_follow_up,
             channel=row.message_channel,

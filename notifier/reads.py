@@ -21,6 +21,8 @@ class MessageView(BaseModel):
     id: UUID
     storefront: str
     follow_up: str
+    step: int
+    variant: str | None
     customer_id: UUID
     channel: str
     status: Status
@@ -79,6 +81,8 @@ def _view(row: Any) -> MessageView:  # noqa: ANN401  a row of messages
         id=row.id,
         storefront=row.storefront,
         follow_up=row.follow_up,
+        step=row.step,
+        variant=row.variant,
         customer_id=row.customer_id,
         channel=row.channel,
         status=Status(row.status),

@@ -78,11 +78,12 @@ class Renderer:
 
     def check(self, follow_up: FollowUp, samples: Mapping[str, Content]) -> None:
         """Renders it with every sample, so that what would fail fails before anybody waits for mail."""
-        for said, content in samples.items():
-            try:
-                self.render(follow_up.template, content)
-            except RenderError as error:
-                raise ShopError(f"the follow-up `{follow_up.name}` can't be rendered for {said}: {error}") from None
+        for template in follow_up.templates:
+            for said, content in samples.items():
+                try:
+                    self.render(template, content)
+                except RenderError as error:
+                    raise ShopError(f"the follow-up `{follow_up.name}` can't be rendered for {said}: {error}") from None
 
 
 def _held(folder: Path) -> Callable[[str], tuple[str, str, None] | None]:

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import structlog
 
-from notifier import store, tables
+from notifier import tables
 from notifier.api import create_app
 from notifier.channels.email import EmailChannel
-from notifier.followups import FollowUps
+from notifier.followups import EMAIL, FollowUps
 from notifier.in_force import Terms, following
 from notifier.intake import Intake
 from notifier.queue import Queue
@@ -70,7 +70,7 @@ async def serve(settings: NotifierSettings) -> None:
     """Runs until told to stop. Raises ConfigurationError or NotMigrated where a person must mend something first."""
     engine = create_engine(settings.postgres, application="notifier")
     offsets = Offsets(engine, tables.offsets)
-    channels = {store.CHANNEL: EmailChannel(settings.smtp, _now)}
+    channels = {EMAIL: EmailChannel(settings.smtp, _now)}
     try:
         await check_migrated(engine)
         await check_topics(settings.kafka)

@@ -20,7 +20,6 @@ from services.contracts.changes import FIRST_EPOCH, Profile, Subject
 from services.postgres import among, columns_of, rows, selected
 
 BEFORE_ALL_TIME = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-CHANNEL = "email"
 UNAVAILABLE = (sa.exc.DBAPIError, sa.exc.TimeoutError, asyncpg.InternalClientError, OSError)
 """What passes when Postgres is back, or when another process has finished. `ProgrammingError` is one of them by birth,
 but is ours: let it through first."""
@@ -133,12 +132,12 @@ async def save_instances(connection: AsyncConnection, changed: Collection[Instan
 
 async def load_rows(connection: AsyncConnection, planned: Collection[UUID], wanted: Sequence[Wanted]) -> list[Row]:
     """The messages of these instances, and the active ones with the occasion or the cause of what is wanted."""
-    sought = rows("sought", [messages.c.follow_up, messages.c.occasion, messages.c.cause])
+    keys = [messages.c.follow_up, messages.c.step, messages.c.occasion, messages.c.cause]
+    sought = rows("sought", keys)
+    same_step = sa.and_(messages.c.follow_up == sought.c.follow_up, messages.c.step == sought.c.step)
     active = messages.c.status != Status.CANCELLED
     same = [
-        sa.select(messages.c.id)
-        .select_from(sought)
-        .join(messages, sa.and_(messages.c.follow_up == sought.c.follow_up, match, active))
+        sa.select(messages.c.id).select_from(sought).join(messages, sa.and_(same_step, match, active))
         for match in (messages.c.occasion == sought.c.occasion, messages.c.cause == sought.c.cause)
     ]
     own = sa.select(messages.c.id).where(among(messages.c.instance, planned))
@@ -147,6 +146,7 @@ async def load_rows(connection: AsyncConnection, planned: Collection[UUID], want
         for name in (
             "id",
             "follow_up",
+            "step",
             "customer_id",
             "instance",
             "transition",
@@ -162,11 +162,7 @@ async def load_rows(connection: AsyncConnection, planned: Collection[UUID], want
         .where(messages.c.id.in_(sa.union(own, *same)))
         .order_by(messages.c.id)
         .with_for_update(of=messages),
-        columns_of(
-            "sought",
-            [messages.c.follow_up, messages.c.occasion, messages.c.cause],
-            [(want.follow_up, want.occasion, want.cause) for want in wanted],
-        ),
+        columns_of("sought", keys, [(want.follow_up, want.step, want.occasion, want.cause) for want in wanted]),
     )
     return [Row(**{**row._mapping, "status": Status(row.status)}) for row in found]  # noqa: SLF001  the public way
 
@@ -177,6 +173,8 @@ _WANTED_COLUMNS: list[sa.Column[Any]] = [
         "id",
         "storefront",
         "follow_up",
+        "step",
+        "channel",
         "customer_id",
         "instance",
         "transition",
@@ -216,7 +214,6 @@ async def write_changes(connection: AsyncConnection, changes: Changes, now: date
     if changes.inserts:
         new = rows("new", _WANTED_COLUMNS)
         fixed = {
-            "channel": sa.literal(CHANNEL),
             "status": sa.literal(str(Status.PENDING)),
             "created_at": sa.literal(now),
             "changed_at": sa.literal(now),

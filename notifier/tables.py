@@ -34,6 +34,7 @@ customers = sa.Table(
     # Number of the last join or split that replaced this customer's table; 0 before any.
     sa.Column("table_number", sa.BigInteger, nullable=False),
     sa.Column("part_of", sa.Uuid),
+    sa.Index("customers_by_part_of", "part_of", postgresql_where=sa.text("part_of IS NOT NULL")),
 )
 
 instances = sa.Table(
@@ -59,6 +60,9 @@ messages = sa.Table(
     sa.Column("id", sa.Uuid, primary_key=True),
     sa.Column("storefront", sa.Text, nullable=False),
     sa.Column("follow_up", sa.Text, nullable=False),
+    # Which of the follow-up's messages it is, from 1.
+    sa.Column("step", sa.SmallInteger, nullable=False),
+    # The first that its step names, until the guard finds that another is the one that can reach the customer.
     sa.Column("channel", sa.Text, nullable=False),
     sa.Column("customer_id", sa.Uuid, nullable=False),
     sa.Column("instance", sa.Uuid, nullable=False),
@@ -78,6 +82,13 @@ messages = sa.Table(
     # Becomes the Date header: a second attempt must look like the first to who compares them.
     sa.Column("first_sending_at", sa.DateTime(timezone=True)),
     sa.Column("sent_at", sa.DateTime(timezone=True)),
+    # What is decided when it is marked `sending`, and stays for the next attempt.
+    sa.Column("purpose", sa.Text),
+    sa.Column("variant", sa.Text),
+    sa.Column("coupon_code", sa.Text),
+    sa.Column("coupon_expires_at", sa.DateTime(timezone=True)),
+    # Under which customer's id they were drawn into a holdout or a variant: a join draws nobody anew.
+    sa.Column("drawn_as", sa.Uuid),
     sa.Column("claimed_by", sa.Uuid),
     sa.Column("lease_until", sa.DateTime(timezone=True)),
     sa.Column("address", sa.Text),
@@ -89,6 +100,7 @@ messages = sa.Table(
     sa.Index(
         "messages_once_per_occasion",
         "follow_up",
+        "step",
         "occasion",
         unique=True,
         postgresql_where=sa.text(f"status <> '{Status.CANCELLED}'"),
@@ -96,6 +108,7 @@ messages = sa.Table(
     sa.Index(
         "messages_once_per_cause",
         "follow_up",
+        "step",
         "cause",
         unique=True,
         postgresql_where=sa.text(f"status <> '{Status.CANCELLED}'"),
@@ -144,7 +157,8 @@ follow_ups = sa.Table(
     # Of the revision in force. What started one before `since` did not start this one.
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("track", sa.Text, nullable=False),
-    sa.Column("entered", sa.Text, nullable=False),
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("leaving", sa.Boolean, nullable=False),
     sa.Column("since", sa.DateTime(timezone=True), nullable=False),
 )
 

@@ -141,7 +141,7 @@ class YamlFile:
 
 def _quoting(text: str, line: int) -> str:
     """What helps most often: to YAML a condition's brackets, commas, colons and `!` are its own."""
-    said = re.search(r"\b(when|where):", "".join(text.splitlines()[line : line + 1]))
+    said = re.search(r"\b(when|where|if):", "".join(text.splitlines()[line : line + 1]))
     return f"; put the condition in single quotes, as in {said[1]}: '…'" if said else ""
 
 
@@ -221,21 +221,29 @@ def read_shop(directory: Path) -> tuple[Shop, list[ShopError]]:
         found = source.fitting([name], Storefront)
         faults += [source.fault([name, *slip.where], slip.message) for slip in found.slips]
         if found.value is not None:
-            faults += [source.fault([name, key], message) for key, message in _slips_of(found.value)]
+            faults += [source.fault([name, *where], message) for where, message in _slips_of(found.value)]
             storefronts[str(name)] = found.value
     if not source.mapping():
         faults.append(source.fault([], "no storefront is declared; write one as in docs/shop.md"))
     return Shop(directory=directory, storefronts=storefronts), faults
 
 
-def _slips_of(storefront: Storefront) -> Iterator[tuple[str, str]]:
-    """What a shape can't tell, by key."""
+def _slips_of(storefront: Storefront) -> Iterator[tuple[Path_, str]]:
+    """What a shape can't tell, and the keys that lead there."""
     if storefront.timezone not in available_timezones():
         close = get_close_matches(storefront.timezone, available_timezones(), n=1)
         hint = f"did you mean {close[0]}?" if close else "write it as in Europe/Berlin"
-        yield "timezone", f"there is no time zone {storefront.timezone}; {hint}"
+        yield ["timezone"], f"there is no time zone {storefront.timezone}; {hint}"
     if not re.fullmatch(r"[A-Z]{3}", storefront.currency):
-        yield "currency", f"{storefront.currency} is no ISO 4217 code; write it as in EUR"
+        yield ["currency"], f"{storefront.currency} is no ISO 4217 code; write it as in EUR"
+    if storefront.quiet_hours is not None:
+        for key, said in (("from", storefront.quiet_hours.from_), ("to", storefront.quiet_hours.to)):
+            if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", said):
+                yield ["quiet_hours", key], f"`{said}` is no time of day; write it as in 21:00"
+    for channel, cap in storefront.caps.items():
+        for key, most in (("day", cap.day), ("week", cap.week)):
+            if most is not None and most < 0:
+                yield ["caps", channel, key], f"there is no fewer than none; write 0 for nothing on `{channel}`"
 
 
 def default_shop() -> Path:

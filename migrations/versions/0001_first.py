@@ -48,7 +48,7 @@ VIEWS = {
          WHERE NOT transition.retracted
     """,
     "messages": """
-        SELECT storefront, follow_up, channel, customer_id, instance, status, reason, created_at, sent_at
+        SELECT storefront, follow_up, step, variant, channel, customer_id, instance, status, reason, created_at, sent_at
           FROM notifier.messages
     """,
 }
@@ -496,6 +496,14 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
         sa.PrimaryKeyConstraint("id", name=op.f("customers_pkey")),
         schema="notifier",
     )
+    op.create_index(
+        "customers_by_part_of",
+        "customers",
+        ["part_of"],
+        unique=False,
+        schema="notifier",
+        postgresql_where=sa.text("part_of IS NOT NULL"),
+    )
     op.create_table(
         "dead_letters",
         sa.Column("topic", sa.Text(), nullable=False),
@@ -533,7 +541,8 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
         "follow_ups",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("track", sa.Text(), nullable=False),
-        sa.Column("entered", sa.Text(), nullable=False),
+        sa.Column("stage", sa.Text(), nullable=False),
+        sa.Column("leaving", sa.Boolean(), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("follow_ups_pkey")),
         schema="notifier",
@@ -543,6 +552,7 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("storefront", sa.Text(), nullable=False),
         sa.Column("follow_up", sa.Text(), nullable=False),
+        sa.Column("step", sa.SmallInteger(), nullable=False),
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("customer_id", sa.Uuid(), nullable=False),
         sa.Column("instance", sa.Uuid(), nullable=False),
@@ -559,6 +569,11 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("first_sending_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("purpose", sa.Text(), nullable=True),
+        sa.Column("variant", sa.Text(), nullable=True),
+        sa.Column("coupon_code", sa.Text(), nullable=True),
+        sa.Column("coupon_expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("drawn_as", sa.Uuid(), nullable=True),
         sa.Column("claimed_by", sa.Uuid(), nullable=True),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("address", sa.Text(), nullable=True),
@@ -593,7 +608,7 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
     op.create_index(
         "messages_once_per_cause",
         "messages",
-        ["follow_up", "cause"],
+        ["follow_up", "step", "cause"],
         unique=True,
         schema="notifier",
         postgresql_where=sa.text("status <> 'cancelled'"),
@@ -601,7 +616,7 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
     op.create_index(
         "messages_once_per_occasion",
         "messages",
-        ["follow_up", "occasion"],
+        ["follow_up", "step", "occasion"],
         unique=True,
         schema="notifier",
         postgresql_where=sa.text("status <> 'cancelled'"),

@@ -1,6 +1,6 @@
 """A storefront as its shop declares it: the tenant that events belong to."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -21,6 +21,32 @@ class Look(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = None
     colour: Annotated[str, Meta(description="Of buttons and links.")] = "#1f4b3f"
     background: Annotated[str, Meta(description="Behind the mail.")] = "#f5f3ee"
+
+
+class QuietHours(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When no marketing goes out, by the customer's own clock."""
+
+    from_: Annotated[str, Meta(description="From this time of day.", examples=["21:00"])] = msgspec.field(name="from")
+    to: Annotated[str, Meta(description="To this one; the next morning's if it is earlier.", examples=["08:00"])]
+
+
+class Cap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much marketing one customer gets on one channel: in any 24 hours, in any 7 days. None: as much as is due."""
+
+    day: Annotated[int | None, Meta(description="At most so many in 24 hours.", extra_json_schema={"minimum": 0})] = 1
+    week: Annotated[int | None, Meta(description="At most so many in 7 days.", extra_json_schema={"minimum": 0})] = 3
+
+
+class Redirect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All of it goes to one address of the shop's own."""
+
+    redirect: Annotated[str, Meta(description="The address.", examples=["staging@shop.example"])]
+
+
+Delivery = Literal["live", "shadow"] | Redirect
+"""`live` to customers; `shadow` to nobody: what would have gone out is only written down."""
+MARKETING_STOPS_IN: Final = {"satisfaction": ["unhappy"]}
+"""Whoever is unhappy is a case for a person, and not somebody to send offers to. Every preset has the track."""
 
 
 class Storefront(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,6 +77,18 @@ class Storefront(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         bool, Meta(description="May marketing mail go to who has said nothing about it? Ask your lawyer, not us.")
     ] = False
     look: Look = Look()
+    quiet_hours: Annotated[
+        QuietHours | None, Meta(description="No marketing then: by the customer's `timezone`, else by the shop's.")
+    ] = None
+    caps: Annotated[
+        dict[str, Cap],
+        Meta(description="The most marketing that one customer gets, by channel; 1 a day and 3 a week unless you say."),
+    ] = {}
+    marketing_stops_in: Annotated[
+        dict[str, list[str]],
+        Meta(description="By track the stages in which a customer gets no marketing."),
+    ] = msgspec.field(default_factory=MARKETING_STOPS_IN.copy)
+    delivery: Annotated[Delivery, Meta(description="To whom all of it goes.", examples=["live", "shadow"])] = "live"
 
 
 StorefrontsWritten = dict[str, Storefront]

@@ -34,10 +34,10 @@ async def test_the_first_ones_begin_before_all_time_and_later_ones_with_their_re
     both = {"abandoned-cart": BEFORE_ALL, "thank-you": LATER}
     assert await since(engine, LATER, ABANDONED_CART, THANK_YOU) == both
     assert await since(engine, LATER, ABANDONED_CART, THANK_YOU) == both, "for every notifier the same"
-    assert await since(engine, LATEST, replace(ABANDONED_CART, template="other"), THANK_YOU) == both
+    assert await since(engine, LATEST, replace(ABANDONED_CART, max_age=timedelta(hours=1)), THANK_YOU) == both
 
 
 async def test_one_that_was_away_or_starts_elsewhere_begins_anew(engine: AsyncEngine) -> None:
     await since(engine, NOON, ABANDONED_CART, THANK_YOU)
-    assert await since(engine, LATER, replace(ABANDONED_CART, entered="active")) == {"abandoned-cart": LATER}
+    assert await since(engine, LATER, replace(ABANDONED_CART, stage="active")) == {"abandoned-cart": LATER}
     assert (await since(engine, LATEST, THANK_YOU))["thank-you"] == LATEST

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import reads, store
 from notifier.channels.email import EmailChannel
+from notifier.followups import EMAIL
 from notifier.guard import Reason, Send
 from notifier.in_force import Terms
 from notifier.intake import Batch, take_in
@@ -61,7 +62,7 @@ class World:
         self.channels.append(EmailChannel(smtp, self.clock))
         queue = Queue(self.engine, sending_lease=LEASE)
         terms = Terms(shop=SHOP, follow_ups=FOLLOW_UPS, renderer=Renderer(SHOP.directory), since=NOON)
-        return Worker(queue, store.CHANNEL, self.channels[-1], lambda: terms, LINKS, self.clock)
+        return Worker(queue, EMAIL, self.channels[-1], lambda: terms, LINKS, self.clock)
 
     async def take(self, *changes: CustomerChange, partitions: int = 6, stale: bool = False) -> None:
         heard = {} if stale else dict.fromkeys(range(partitions), self.clock.now)
@@ -158,7 +159,7 @@ async def test_an_order_while_the_reminder_is_claimed_stops_it_at_the_mark(world
     await world.know()
     await world.move(ABANDONED)
     queue = Queue(world.engine, sending_lease=LEASE)
-    (claimed,) = await queue.claim(10, store.CHANNEL, world.clock.now)
+    (claimed,) = await queue.claim(10, EMAIL, world.clock.now)
     await world.move(transition("ordered", cause="order", minutes=1))
     assert await queue.mark_sending([mark(claimed)], world.clock.now) == {}
     assert await world.rows() == [(Status.CANCELLED, None)]
@@ -168,7 +169,7 @@ async def test_whatever_happens_to_the_customer_after_the_guard_looked_is_looked
     await world.know()
     await world.move(ABANDONED)
     queue = Queue(world.engine, sending_lease=LEASE)
-    (claimed,) = await queue.claim(10, store.CHANNEL, world.clock.now)
+    (claimed,) = await queue.claim(10, EMAIL, world.clock.now)
     await world.know(consent={"email": False})
     assert await queue.mark_sending([mark(claimed)], world.clock.now) == {}
     await world.pass_by(CLAIM_LEASE * 2)
@@ -185,7 +186,7 @@ async def test_marketing_that_was_being_sent_when_its_process_died_is_unknown_an
     await world.know()
     await world.move(ABANDONED)
     died = Queue(world.engine, sending_lease=LEASE)
-    (claimed,) = await died.claim(10, store.CHANNEL, world.clock.now)
+    (claimed,) = await died.claim(10, EMAIL, world.clock.now)
     assert await died.mark_sending([mark(claimed)], world.clock.now)
     await drained(world.worker())
     assert await world.rows() == [(Status.SENDING, None)], "its lease still runs"
@@ -375,7 +376,7 @@ async def test_an_address_that_a_server_repeats_is_a_claim_no_longer(world: Worl
 async def test_a_claim_whose_process_died_is_taken_up_again(world: World) -> None:
     await world.know()
     await world.move(ABANDONED)
-    assert len(await Queue(world.engine, sending_lease=LEASE).claim(10, store.CHANNEL, world.clock.now)) == 1
+    assert len(await Queue(world.engine, sending_lease=LEASE).claim(10, EMAIL, world.clock.now)) == 1
     worker = world.worker()
     await drained(worker)
     assert world.server.taken == []
@@ -398,7 +399,7 @@ async def test_an_outcome_that_comes_after_the_lease_corrects_the_unknown(world:
     await world.know()
     await world.move(ABANDONED)
     slow = Queue(world.engine, sending_lease=LEASE)
-    (claimed,) = await slow.claim(10, store.CHANNEL, world.clock.now)
+    (claimed,) = await slow.claim(10, EMAIL, world.clock.now)
     await slow.mark_sending([mark(claimed)], world.clock.now)
     await world.pass_by(LEASE * 2)
     await drained(world.worker())

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from notifier.channels.channel import Parcel
-from notifier.followups import Entered, FollowUp, Left, OncePer, Purpose
+from notifier.followups import Entered, FollowUp, Left, OncePer, Purpose, Step
 from notifier.render import Rendered
 from services.contracts.changes import Cause, StageChanged, StageRetracted, Subject, Transition
 from services.contracts.storefront import Sender, Storefront
@@ -21,11 +21,10 @@ def uid(name: str) -> UUID:
 ABANDONED_CART = FollowUp(
     name="abandoned-cart",
     track="cart",
-    entered="abandoned",
+    stage="abandoned",
     until=Left(stage="abandoned"),
     purpose=Purpose.MARKETING,
-    template="abandoned-cart",
-    wait=timedelta(0),
+    steps=(Step(number=1, after=timedelta(0), template="abandoned-cart"),),
     max_age=timedelta(hours=24),
     once_per=OncePer.INSTANCE,
     resend_unknown=False,
@@ -33,11 +32,10 @@ ABANDONED_CART = FollowUp(
 THANK_YOU = FollowUp(
     name="thank-you",
     track="order",
-    entered="placed",
+    stage="placed",
     until=Entered(stages=frozenset({"cancelled"})),
     purpose=Purpose.TRANSACTIONAL,
-    template="thank-you",
-    wait=timedelta(0),
+    steps=(Step(number=1, after=timedelta(0), template="thank-you"),),
     max_age=timedelta(hours=24),
     once_per=OncePer.INSTANCE,
     resend_unknown=True,

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from notifier.content import Content, Item, Shop
-from notifier.followups_file import _Written, read_follow_ups
+from notifier.followups_file import read_follow_ups
+from notifier.followups_written import FollowUpWritten
 from notifier.guard import Reason
 from notifier.render import Renderer
 from notifier.samples import sample_contents
@@ -45,7 +46,7 @@ def test_the_example_of_a_template_renders(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *(field.encode_name for field in msgspec.structs.fields(_Written)),
+        *(field.encode_name for field in msgspec.structs.fields(FollowUpWritten)),
         *Reason,
         *Status,
         *(field.name for kind in (Content, Item, Shop) for field in fields(kind)),

@@ -56,7 +56,7 @@ def asked(  # noqa: PLR0913  each is one circumstance that a rule looks at
     restored: bool = False,
     now: datetime = NOON,
 ) -> Decision:
-    message = Message(id=uid("message"), transition=START.id, expires_at=NOON + timedelta(hours=24))
+    message = Message(id=uid("message"), step=1, transition=START.id, expires_at=NOON + timedelta(hours=24))
     circumstances = Circumstances(
         follow_up=follow_up,
         storefront=storefront,
@@ -163,7 +163,7 @@ def test_a_spent_claim_does_not_bind_an_address_that_a_server_said() -> None:
 
 
 def test_a_claim_is_not_enough_for_a_customers_own_track() -> None:
-    welcome = replace(ABANDONED_CART, track="lifecycle", entered="abandoned")
+    welcome = replace(ABANDONED_CART, track="lifecycle", stage="abandoned")
     instance = instance_of("abandoned", track="lifecycle")
     assert asked(follow_up=welcome, instance=instance, who=profile(said_by=SaidBy.BROWSER)) == Withhold(
         why=Reason.CLAIM_NOT_ENOUGH

@@ -71,8 +71,8 @@ class World:
             message = uuid4()
             self.rows[message] = row_of(message, want)
         active = [row for row in self.rows.values() if row.active]
-        assert len({(row.follow_up, row.occasion) for row in active}) == len(active)
-        assert len({(row.follow_up, row.cause) for row in active}) == len(active)
+        assert len({(row.follow_up, row.step, row.occasion) for row in active}) == len(active)
+        assert len({(row.follow_up, row.step, row.cause) for row in active}) == len(active)
 
     def statuses(self) -> list[Status]:
         return [row.status for row in self.rows.values()]
@@ -87,6 +87,7 @@ def row_of(message: UUID, want: Wanted) -> Row:
     return Row(
         id=message,
         follow_up=want.follow_up,
+        step=want.step,
         customer_id=want.customer_id,
         instance=want.instance,
         transition=want.transition,

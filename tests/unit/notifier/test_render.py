@@ -54,7 +54,7 @@ def mail(
 ) -> Rendered:
     profile = Profile(traits=traits or {}, claims=claims or {})
     content = content_of(follow_up, storefront or shop(), profile, Subject(items=list(items), **subject), key, SAMPLE)
-    return Renderer(directory).render(follow_up.template, content)
+    return Renderer(directory).render(follow_up.templates[0], content)
 
 
 class Links(HTMLParser):
