@@ -18,17 +18,20 @@ from starlette.types import Receive, Scope, Send
 from ingest import measures
 from ingest.answers import Answer, Answering, as_json, as_taken
 from ingest.bootstrap import add_bootstrap_routes
+from ingest.clients import client_of
 from ingest.cors import Headers, cors_headers, preflight_headers
 from ingest.decide import Decision, decide
 from ingest.dialects.reading import Call
 from ingest.doors import Asked, Door, by_key
 from ingest.limits import Limits, read_body
+from ingest.networks import network_of
 from ingest.openapi import document
 from ingest.publish import Publisher
 from ingest.routes import HOT_ROUTES, PIXEL_ROUTES
 from ingest.signatures import Secrets
 from ingest.storefronts import Keys
 from ingest.webhooks import WEBHOOK_ROUTES, by_signature
+from services.contracts.events import SaidBy
 from services.errors import BadRequest, RequestError, TooLarge
 from services.process import Readiness, operational_routes
 
@@ -41,6 +44,7 @@ class Ingest:
 
     keys: Keys
     secrets: Secrets
+    network_key: bytes
     publisher: Publisher
     readiness: Readiness
     limits: Limits
@@ -117,7 +121,7 @@ class _HotEndpoint:
         if scope["method"] in ("OPTIONS", "HEAD"):  # neither has looked at anything, so nothing has happened
             await _send(send, HTTPStatus.OK, as_json({}), preflight_headers(headers))
             return
-        asked = Asked(headers, scope["query_string"], scope["path_params"])
+        asked = Asked(headers, scope["query_string"], scope["path_params"], client_of(scope))
         stream = _Stream(receive)
         extra = cors_headers(headers)
         try:
@@ -152,6 +156,9 @@ class _HotEndpoint:
             received_at=received_at,
             new_id=lambda: ingest.new_id(received_at),
             sent_at=headers[b"sentat"].decode("latin-1") if b"sentat" in headers else None,
+            network=network_of(asked.client, source.storefront, ingest.network_key)
+            if source.said_by is SaidBy.BROWSER
+            else None,
         )
         decision = decide(body, call, ingest.limits, route=self._path)
         if not self._keeps:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ingest.clients import Client
 from ingest.dialects.reading import Body
 from ingest.limits import without_half_pairs
 from ingest.storefronts import Keys, Source, key_of_call
@@ -20,6 +21,7 @@ class Asked:
     headers: Mapping[bytes, bytes]
     query: bytes
     path: Mapping[str, Any]
+    client: Client | None = None
 
 
 Opened = Callable[[bytes], tuple[Body, Source]]

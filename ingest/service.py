@@ -81,6 +81,7 @@ async def serve_as(holding: Holding, spool: Spool, settings: IngestSettings) -> 
     ingest = Ingest(
         keys=Keys(settings.write_keys),
         secrets=Secrets(settings.webhook_secrets),
+        network_key=settings.network_key.get_secret_value().encode(),
         publisher=Publisher(sender, settings.publish, in_flight, spool, switch),
         readiness=readiness,
         limits=settings.limits,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-from pydantic import BeforeValidator, Field, InstanceOf
+from pydantic import BeforeValidator, Field, InstanceOf, SecretStr
 from pydantic_settings import NoDecode
 
 from ingest.limits import Limits
@@ -84,6 +84,9 @@ class IngestSettings(Settings):
         BeforeValidator(_webhook_secrets),
         Field(repr=False, description="a JSON list; normally through WEBHOOK_SECRETS_FILE"),
     ] = ()
+    network_key: SecretStr = Field(
+        min_length=16, description="hides which networks browsers call from; the same for every ingest"
+    )
     state_folder: Path = Field(
         default=Path(".stagepost/ingest"),
         description="what must outlast a restart, on a disk: the lasting id of each process, and its spool; they may "

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     SUPPRESSED = "suppressed"
     CLAIM_NOT_ENOUGH = "claim_not_enough"
     CLAIM_SPENT = "claim_spent"
+    CLAIM_CAPPED = "claim_capped"
     RESTORED = "restored"
 
 
@@ -48,6 +49,7 @@ RECONSIDERED: Final = frozenset(
         Reason.NO_CONSENT,
         Reason.CLAIM_NOT_ENOUGH,
         Reason.CLAIM_SPENT,
+        Reason.CLAIM_CAPPED,
     }
 )
 """A change of the customer's profile may lift these: then the message is decided again, within its max_age."""
@@ -68,6 +70,7 @@ class Circumstances:
     """`known_until` is the least of all partitions', None before all were heard of.
 
     `claim_spent`: a browser's claim of this address, or of this customer, was used for another message already.
+    `claim_capped`: its network, or its storefront, has had as many mails to claimed addresses as are believed.
     `suppressed` says why nothing at all goes to the address (a hard bounce, a complaint). `restored`: it was due before
     the database was restored to an earlier time, so that for all we know it has been sent.
     """
@@ -78,6 +81,7 @@ class Circumstances:
     instance: Instance
     known_until: datetime | None
     claim_spent: bool
+    claim_capped: bool = False
     suppressed: str | None = None
     restored: bool = False
 
@@ -146,8 +150,14 @@ def _aim(follow_up: FollowUp, circumstances: Circumstances) -> Decision:
     if circumstances.suppressed is not None:
         return Withhold(why=Reason.SUPPRESSED)
     claim = given.said_by is SaidBy.BROWSER
-    if claim and follow_up.track not in CLAIM_TRACKS:
-        return Withhold(why=Reason.CLAIM_NOT_ENOUGH)
-    if claim and circumstances.claim_spent:
-        return Withhold(why=Reason.CLAIM_SPENT)
-    return Send(address=address, claim=claim)
+    refused = _refused(follow_up, circumstances) if claim else None
+    return Withhold(why=refused) if refused is not None else Send(address=address, claim=claim)
+
+
+def _refused(follow_up: FollowUp, circumstances: Circumstances) -> Reason | None:
+    """Why an address that only a browser said is not written to."""
+    if follow_up.track not in CLAIM_TRACKS:
+        return Reason.CLAIM_NOT_ENOUGH
+    if circumstances.claim_spent:
+        return Reason.CLAIM_SPENT
+    return Reason.CLAIM_CAPPED if circumstances.claim_capped else None

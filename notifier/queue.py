@@ -10,17 +10,18 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from notifier.addresses import fingerprint
+from notifier.addresses import deliverable, fingerprint
+from notifier.claims import Caps, Claim, Refused, refused, spend
 from notifier.guard import Message, Send
 from notifier.holdings import Customer, Instance
 from notifier.outcomes import After, Outcome, Unknown, after
 from notifier.status import DUE, Status
 from notifier.store import CUSTOMER_COLUMNS, INSTANCE_COLUMNS, as_text, customer_of, instance_of
-from notifier.tables import customers, instances, known_until, messages, spent_claims, stream
+from notifier.tables import customers, instances, known_until, messages, stream
+from services.contracts.events import SaidBy
 from services.postgres import among, columns_of, rows, transaction
 
 CLAIM_LEASE = timedelta(seconds=20)
@@ -76,10 +77,11 @@ _SETTLED_COLUMNS: list[sa.Column[Any]] = [messages.c[name] for name in ("id", "s
 class Queue:
     """The queue as one process sees it: `token` tells its claims from those of others."""
 
-    def __init__(self, engine: AsyncEngine, *, sending_lease: timedelta) -> None:
+    def __init__(self, engine: AsyncEngine, *, sending_lease: timedelta, caps: Caps | None = None) -> None:
         """`sending_lease` must outlast the longest way in which handing over can end."""
         self._engine = engine
         self._sending_lease = sending_lease
+        self._caps = caps or Caps()
         self._token = uuid4()
 
     async def claim(self, limit: int, channel: str, now: datetime) -> list[Claimed]:
@@ -111,27 +113,11 @@ class Queue:
             at: datetime | None = await connection.scalar(sa.select(stream.c.restored_at))
             return at
 
-    async def spent(self, wanted: Collection[Claimed]) -> set[UUID]:
-        """Of these messages, those whose browser's claim has been used for another message: by address or customer."""
+    async def refused(self, wanted: Collection[Claimed], now: datetime) -> Refused:
+        """Of these messages, those whose browser's claim of an address can't be used."""
         claims = [claim for claimed in wanted if (claim := _claim_of(claimed)) is not None]
-        if not claims:
-            return set()
         async with self._engine.connect() as connection:
-            found = await connection.execute(
-                sa.select(
-                    spent_claims.c.storefront,
-                    spent_claims.c.address_sha256,
-                    spent_claims.c.customer_id,
-                    spent_claims.c.message_id,
-                ).where(
-                    sa.or_(
-                        among(spent_claims.c.address_sha256, [print_ for _, print_ in claims]),
-                        among(spent_claims.c.customer_id, [claimed.customer.id for claimed, _ in claims]),
-                    )
-                )
-            )
-            uses = list(found)
-        return {claimed.message.id for claimed, print_ in claims for row in uses if _blocks(row, claimed, print_)}
+            return await refused(connection, claims, self._caps, now)
 
     async def settle(self, settled: Sequence[Settled], now: datetime) -> None:
         """Claimed messages that are not going out now. Nothing happens to rows that a plan has changed meanwhile."""
@@ -177,7 +163,8 @@ class Queue:
             )
             sequences = {row.id: row.sequence for row in current}
             unmoved = [m for m in marks if sequences.get(m.claimed.customer.id) == m.claimed.customer.sequence]
-            lost = await self._spend_claims(connection, [mark for mark in unmoved if mark.send.claim], now)
+            claims = [claim for m in unmoved if m.send.claim and (claim := _claim_of(m.claimed)) is not None]
+            lost = await spend(connection, claims, self._caps, now)
             marked: dict[UUID, Marked] = {}
             for message_id in sorted(m.claimed.message.id for m in unmoved if m.claimed.message.id not in lost):
                 row = await connection.execute(self._to_sending(seen[message_id], now))
@@ -204,32 +191,6 @@ class Queue:
             )
             .returning(messages.c.first_sending_at, messages.c.attempts)
         )
-
-    async def _spend_claims(self, connection: AsyncConnection, marks: Sequence[Mark], now: datetime) -> set[UUID]:
-        """Uses the claims up; returns the messages whose claim another message has taken."""
-        lost: set[UUID] = set()
-        for mark in sorted(marks, key=lambda m: fingerprint(m.send.address)):
-            message_id, storefront = mark.claimed.message.id, mark.claimed.storefront
-            print_ = fingerprint(mark.send.address)
-            await connection.execute(
-                insert(spent_claims)
-                .values(
-                    storefront=storefront,
-                    address_sha256=print_,
-                    customer_id=mark.claimed.customer.id,
-                    message_id=message_id,
-                    spent_at=now,
-                )
-                .on_conflict_do_nothing()
-            )
-            holder = await connection.scalar(
-                sa.select(spent_claims.c.message_id).where(
-                    spent_claims.c.storefront == storefront, spent_claims.c.address_sha256 == print_
-                )
-            )
-            if holder != message_id:
-                lost.add(message_id)
-        return lost
 
     async def record(self, message_id: UUID, outcome: Outcome, *, resend_unknown: bool, now: datetime) -> After | None:
         """Writes the outcome. Also over an `unknown` that another process wrote when our lease had run out: we know."""
@@ -286,13 +247,6 @@ class Queue:
             return written
 
 
-def _blocks(spent: Any, claimed: Claimed, print_: bytes) -> bool:  # noqa: ANN401  a row of spent_claims
-    """Whether this use of a claim is of the same address or customer, and another than this message's own."""
-    same_address = spent.storefront == claimed.storefront and spent.address_sha256 == print_
-    own = same_address and spent.message_id == claimed.message.id
-    return not own and (same_address or spent.customer_id == claimed.customer.id)
-
-
 def _expired(status: Status, now: datetime) -> sa.Select[tuple[UUID]]:
     return (
         sa.select(messages.c.id)
@@ -318,9 +272,18 @@ async def _write(connection: AsyncConnection, message_id: UUID, result: After, n
     )
 
 
-def _claim_of(claimed: Claimed) -> tuple[Claimed, bytes] | None:
+def _claim_of(claimed: Claimed) -> Claim | None:
+    """What this message would use up; None where a server said the address."""
     given = claimed.customer.profile.addresses.get("email")
-    return None if given is None else (claimed, fingerprint(given.value))
+    if given is None or given.said_by is not SaidBy.BROWSER:
+        return None
+    return Claim(
+        message=claimed.message.id,
+        storefront=claimed.storefront,
+        customer=claimed.customer.id,
+        address=fingerprint(deliverable(given.value) or given.value),
+        network=given.network,
+    )
 
 
 async def _load(connection: AsyncConnection, ids: Collection[UUID]) -> list[Claimed]:

@@ -80,7 +80,7 @@ async def serve(settings: NotifierSettings) -> None:
         def follow_ups() -> FollowUps:
             return terms.now().follow_ups
 
-        queue = Queue(engine, sending_lease=settings.smtp.timeout * ANSWERS_A_MAIL)
+        queue = Queue(engine, sending_lease=settings.smtp.timeout * ANSWERS_A_MAIL, caps=settings.claims)
         readiness = Readiness({"revision", "feed"})
         taking = Taking(Intake(feed, offsets, engine, follow_ups, _now), feed, terms, readiness)
         links = settings.links.maker()

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 
+from notifier.claims import Caps
 from notifier.links import LinkMaker, Signer
 from services.settings import Duration, Group, HttpSettings, KafkaSettings, PostgresSettings, Settings
 
@@ -72,3 +73,4 @@ class NotifierSettings(Settings):
     links: LinksSettings
     operator_key: SecretStr = Field(min_length=16, description="opens the operators' routes")
     http: NotifierHttp = NotifierHttp()
+    claims: Caps = Caps()

@@ -123,13 +123,16 @@ messages = sa.Table(
 spent_claims = sa.Table(
     "spent_claims",
     metadata,
-    # An address that only a browser said is good for one mail: by address and by customer, whoever comes first.
+    # An address that only a browser said is good for one mail: by address and by customer, whoever comes first. Where
+    # it came from is a keyed hash (`Address.network`), null where nobody said.
     sa.Column("storefront", sa.Text, primary_key=True),
     sa.Column("address_sha256", sa.LargeBinary, primary_key=True),
     sa.Column("customer_id", sa.Uuid, nullable=False),
     sa.Column("message_id", sa.Uuid, nullable=False),
+    sa.Column("network", sa.Text),
     sa.Column("spent_at", sa.DateTime(timezone=True), nullable=False),
     sa.Index("spent_claims_once_per_customer", "customer_id", unique=True),
+    sa.Index("spent_claims_recent", "storefront", "spent_at"),
 )
 
 known_until = sa.Table(

@@ -2,16 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Any, Final, assert_never
-from uuid import UUID
 
 import sqlalchemy as sa
 import stamina
 import structlog
 
 from notifier.channels.channel import Channel, Connection, Parcel
+from notifier.claims import Refused
 from notifier.followups import Purpose
 from notifier.guard import Circumstances, Defer, Send, Withhold, guard, is_fresh
 from notifier.in_force import Terms
@@ -106,11 +105,11 @@ class Worker:
     async def _decide(
         self, claimed: Sequence[Claimed], terms: Terms, known_until: datetime | None, now: datetime
     ) -> list[Ready]:
-        spent_claims = await self._queue.spent(claimed)
+        claims = await self._queue.refused(claimed, now)
         ready: list[Ready] = []
         settled: list[Settled] = []
         for one in claimed:
-            decided = self._decide_one(one, terms, known_until, spent_claims, now)
+            decided = self._decide_one(one, terms, known_until, claims, now)
             if isinstance(decided, Ready):
                 ready.append(decided)
             else:
@@ -123,7 +122,7 @@ class Worker:
         claimed: Claimed,
         terms: Terms,
         known_until: datetime | None,
-        spent_claims: AbstractSet[UUID],
+        claims: Refused,
         now: datetime,
     ) -> Ready | Settled:
         follow_up = terms.follow_ups.get(claimed.follow_up)
@@ -134,7 +133,8 @@ class Worker:
             customer=claimed.customer,
             instance=claimed.instance,
             known_until=known_until,
-            claim_spent=claimed.message.id in spent_claims,
+            claim_spent=claimed.message.id in claims.spent,
+            claim_capped=claimed.message.id in claims.capped,
             restored=self._restored_at is not None and claimed.due_at <= self._restored_at,
         )
         match guard(claimed.message, circumstances, now):

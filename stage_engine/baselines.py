@@ -141,6 +141,8 @@ def _profile(earlier: Profile, later: Profile) -> Profile:
     addresses = dict(earlier.addresses)
     for channel, address in later.addresses.items():
         known = addresses.get(channel)
+        if known is not None and (known.value, known.said_by) == (address.value, address.said_by):
+            continue
         if known is None or address.said_by is SaidBy.SERVER or known.said_by is SaidBy.BROWSER:
             addresses[channel] = address
     consent = {

@@ -16,7 +16,7 @@ from services.contracts.events import Event, SaidBy, rank_of
 from services.contracts.identity import Identity, IdentityKind, Who
 from services.postgres import among, columns_of, rows, upsert
 from stage_engine import tables
-from stage_engine.history import NOT_IMPORTED, THE_BEGINNING, Entry, Position, Precedence, event_key
+from stage_engine.history import THE_BEGINNING, Entry, Position, Precedence, event_key, precedence_of
 
 _E = tables.events.c
 _I = tables.identities.c
@@ -75,19 +75,21 @@ class _Known(NamedTuple):
     body: bytes
     occurred_at: datetime
     imported_at: datetime | None
+    network: str | None
 
     @property
     def precedence(self) -> Precedence:
-        return self.received_at, self.body, self.imported_at or NOT_IMPORTED
+        return precedence_of(self.received_at, self.body, self.imported_at, self.network)
 
 
 async def _known(connection: AsyncConnection, places: Sequence[Place]) -> dict[Place, _Known]:
     columns = (_E.identity_id, _E.event_key)
     given = rows("given", columns)
     found = await connection.execute(
-        sa.select(_E.identity_id, _E.event_key, _E.received_at, _E.body, _E.occurred_at, _E.imported_at).join(
-            given, sa.and_(_E.identity_id == given.c.identity_id, _E.event_key == given.c.event_key)
-        ),
+        sa.select(
+            *(_E.identity_id, _E.event_key),
+            *(_E.received_at, _E.body, _E.occurred_at, _E.imported_at, _E.network),
+        ).join(given, sa.and_(_E.identity_id == given.c.identity_id, _E.event_key == given.c.event_key)),
         columns_of("given", columns, places),
     )
     return {(identity, key): _Known(*rest) for identity, key, *rest in found}
@@ -108,6 +110,7 @@ def _event_row(entry: Entry) -> tuple[Any, ...]:
         entry.body,
         *(_json.encode(part).decode() for part in (event.who, event.properties, event.traits, event.context)),
         event.imported_at,
+        event.network,
     )
 
 
@@ -181,14 +184,14 @@ async def _without_later_copies(
         return dict(found)
     given, asked_for = _held({id_: [entry.key for entry in found[id_]] for id_ in looked_at})
     stored = await connection.execute(
-        sa.select(given.c.customer_id, _E.event_key, _E.received_at, _E.body, _E.imported_at).select_from(
+        sa.select(given.c.customer_id, _E.event_key, _E.received_at, _E.body, _E.imported_at, _E.network).select_from(
             _copies_of(given)
         ),
         asked_for,
     )
     first: dict[Place, Precedence] = {}
-    for customer, key, received_at, body, imported_at in stored:
-        precedence = received_at, body, imported_at or NOT_IMPORTED
+    for customer, key, *how in stored:
+        precedence = precedence_of(*how)
         first[customer, key] = min(precedence, first.get((customer, key), precedence))
     return {
         customer: [entry for entry in entries if entry.precedence <= first.get((customer, entry.key), entry.precedence)]
@@ -291,6 +294,7 @@ def _entry(row: Any) -> Entry:  # noqa: ANN401  SQLAlchemy's row
             traits=row.traits,
             context=row.context,
             imported_at=row.imported_at,
+            network=row.network,
         ),
         body=row.body,
     )

@@ -33,13 +33,13 @@ THE_BEGINNING = Position.due(datetime.min.replace(tzinfo=UTC))
 THE_END = Position.due(datetime.max.replace(tzinfo=UTC))
 
 
-Precedence = tuple[datetime, bytes, datetime]
-"""Received when, what it says, imported when: all that two copies with one event id can differ in."""
+Precedence = tuple[datetime, bytes, datetime, str]
+"""Received when, what it says, imported when, from where: all that two copies with one event id can differ in."""
 NOT_IMPORTED = datetime.min.replace(tzinfo=UTC)
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """An event under the identity that it belongs to for ever; `body` is a hash of all but when it came."""
+    """An event under the identity that it belongs to for ever; `body` is a hash of all but when and whence it came."""
 
     identity: UUID
     belongs_to: Identity
@@ -61,7 +61,13 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def precedence(self) -> "Precedence":
         """Of copies with one event id the one received first counts."""
-        return self.event.received_at, self.body, self.event.imported_at or NOT_IMPORTED
+        return precedence_of(self.event.received_at, self.body, self.event.imported_at, self.event.network)
+
+
+def precedence_of(
+    received_at: datetime, body: bytes, imported_at: datetime | None, network: str | None
+) -> "Precedence":
+    return received_at, body, imported_at or NOT_IMPORTED, network or ""
 
 
 def event_key(event_id: str) -> UUID:

@@ -72,6 +72,7 @@ def canonical_event(said: Said, call: Call) -> Event | Refusal:
         properties=properties,
         traits=traits,
         context=said.context,
+        network=call.network,
     )
 
 

@@ -13,7 +13,10 @@ from services.errors import BadRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """What is known of a request beside its body. `sent_at` is the SentAt header as it came."""
+    """What is known of a request beside its body. `sent_at` is the SentAt header as it came.
+
+    `network` stands for where a browser called from; it is None where a server did.
+    """
 
     storefront: str
     said_by: SaidBy
@@ -21,6 +24,7 @@ class Call:
     new_id: Callable[[], str]
     """For events that came without an id: randomness is the caller's, so that dialects stay pure."""
     sent_at: str | None = None
+    network: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

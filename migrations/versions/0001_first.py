@@ -271,7 +271,7 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
         sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("said_by", sa.Text(), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False, comment="hash of all but when it came"),
+        sa.Column("body", sa.LargeBinary(), nullable=False, comment="hash of all but when and whence it came"),
         sa.Column("who", postgresql.JSONB(), nullable=False),
         sa.Column("properties", postgresql.JSONB(), nullable=False),
         sa.Column("traits", postgresql.JSONB(), nullable=False),
@@ -281,6 +281,12 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
             sa.DateTime(timezone=True),
             nullable=True,
             comment="when the import began that brought it; null for what came live",
+        ),
+        sa.Column(
+            "network",
+            sa.Text(),
+            nullable=True,
+            comment="a keyed hash of where a browser called from; null for what a server said",
         ),
         sa.PrimaryKeyConstraint("identity_id", "event_key"),
         schema="engine",
@@ -635,11 +641,13 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
         sa.Column("address_sha256", sa.LargeBinary(), nullable=False),
         sa.Column("customer_id", sa.Uuid(), nullable=False),
         sa.Column("message_id", sa.Uuid(), nullable=False),
+        sa.Column("network", sa.Text(), nullable=True),
         sa.Column("spent_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("storefront", "address_sha256", name=op.f("spent_claims_pkey")),
         schema="notifier",
     )
     op.create_index("spent_claims_once_per_customer", "spent_claims", ["customer_id"], unique=True, schema="notifier")
+    op.create_index("spent_claims_recent", "spent_claims", ["storefront", "spent_at"], unique=False, schema="notifier")
     op.create_table(
         "stream",
         sa.Column("row", sa.SmallInteger(), autoincrement=False, server_default="1", nullable=False),

@@ -33,11 +33,15 @@ STANDING_TYPE: Final = "customer.standing"
 FIRST_EPOCH: Final = 1
 
 
-class Address(msgspec.Struct, frozen=True, kw_only=True):
-    """Where somebody can be reached. What only a browser said is a claim, not yet an address."""
+class Address(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where somebody can be reached. What only a browser said is a claim, not yet an address.
+
+    `network` stands for the network that a claim first came from (`Event.network`): few claims of one are believed.
+    """
 
     value: str
     said_by: SaidBy
+    network: str | None = None
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,7 +25,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     `id` is the client's, at most 200 characters; times are UTC with microseconds and `occurred_at` is never later than
     `received_at`. `properties` are of the event, `traits` of the customer, `context` of the call (page, campaign, …).
     `imported_at` is when the import of old events began that brought it, None for what was told as it happened: what
-    follows from it before that time starts no follow-up.
+    follows from it before that time starts no follow-up. `network` stands for the network that a browser called from: a
+    keyed hash, good for counting and for nothing else.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     traits: dict[str, Any] = msgspec.field(default_factory=dict)
     context: dict[str, Any] = msgspec.field(default_factory=dict)
     imported_at: Moment | None = None
+    network: str | None = None
 
 
 class Name:

@@ -111,6 +111,7 @@ class Surroundings:
         if Need.WRITE_KEYS in needs:
             env["STAGEPOST_WRITE_KEYS_FILE"] = str(self.keys.write_keys_file)
             env["STAGEPOST_WEBHOOK_SECRETS_FILE"] = str(self.keys.webhook_secrets_file)
+            env["STAGEPOST_NETWORK_KEY_FILE"] = str(self.keys.network_key_file)
         if Need.LINKS in needs:
             env |= {
                 f"STAGEPOST_{name.upper()}_URL": f"http://{LOOPBACK}:{self.ports[name]}"

@@ -26,6 +26,7 @@ class Keys:
     operator_key_file: Path
     webhook_secrets_file: Path
     links_secret_file: Path
+    network_key_file: Path
 
 
 def ensure_secret(path: Path) -> str:
@@ -49,6 +50,8 @@ def ensure_keys(home: Home, storefronts: Iterable[str]) -> Keys:
     operator_key_file = home.keys / "operator-key"
     links_secret_file = home.keys / "links-secret"
     ensure_secret(links_secret_file)
+    network_key_file = home.keys / "network-key"
+    ensure_secret(network_key_file)
     webhook_secret = ensure_secret(home.keys / "webhook-secret")
     signed = [
         WebhookSecret(storefront=name, platform=platform, secret=webhook_secret)
@@ -67,6 +70,7 @@ def ensure_keys(home: Home, storefronts: Iterable[str]) -> Keys:
         operator_key_file=operator_key_file,
         webhook_secrets_file=webhook_secrets_file,
         links_secret_file=links_secret_file,
+        network_key_file=network_key_file,
     )
 
 

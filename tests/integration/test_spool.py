@@ -115,6 +115,7 @@ class Ingest:
         env = {
             **self.ground.env,
             "STAGEPOST_WRITE_KEYS_FILE": str(self.ground.stack.home / "keys" / "write-keys.json"),
+            "STAGEPOST_NETWORK_KEY_FILE": str(self.ground.stack.home / "keys" / "network-key"),
             "STAGEPOST_STATE_FOLDER": str(self.folder),
             "STAGEPOST_OPERATOR_KEY": endpoints["operator_key"],
             "STAGEPOST_HTTP__PORT": str(port),

@@ -75,7 +75,11 @@ def test_the_handbooks_way_to_make_write_keys_works(operations: str, processes: 
     stored = json.loads(made.stdout)
     assert {key["kind"]: key["prefix"] for key in stored} == {kind: key[:13] for kind, key in told.items()}
     loaded = TypeAdapter(processes["ingest"].settings).validate_python(
-        {"kafka": {"bootstrap_servers": "127.0.0.1:9092"}, "write_keys": made.stdout}
+        {
+            "kafka": {"bootstrap_servers": "127.0.0.1:9092"},
+            "write_keys": made.stdout,
+            "network_key": "hides-the-networks",
+        }
     )
     assert {key.storefront for key in loaded.write_keys} == {"main-shop"} <= set(load_shop(default_shop()).storefronts)
 

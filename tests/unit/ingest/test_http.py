@@ -41,6 +41,7 @@ async def http(tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
     ingest = Ingest(
         keys=Keys([STORED]),
         secrets=Secrets([]),
+        network_key=b"hides-the-networks",
         publisher=Publisher(
             Sender(KafkaSettings(bootstrap_servers="127.0.0.1:1"), client_id="test"),
             PublishSettings(),

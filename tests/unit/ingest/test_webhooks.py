@@ -46,6 +46,7 @@ async def http(tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
     ingest = Ingest(
         keys=Keys([]),
         secrets=Secrets(SECRETS),
+        network_key=b"hides-the-networks",
         publisher=Publisher(Sender(kafka, client_id="test"), PublishSettings(), InFlight(), spool, Switch(Closed())),
         readiness=Readiness({"kafka"}),
         limits=Limits(body_bytes=10_000),
@@ -134,6 +135,7 @@ def test_what_is_signed_is_a_server_s_word() -> None:
 def settings(monkeypatch: pytest.MonkeyPatch, given: str) -> IngestSettings:
     monkeypatch.setenv("STAGEPOST_KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:1")
     monkeypatch.setenv("STAGEPOST_WRITE_KEYS", '[{"storefront":"s","kind":"server","prefix":"p","sha256":"s"}]')
+    monkeypatch.setenv("STAGEPOST_NETWORK_KEY", "hides-the-networks")
     monkeypatch.setenv("STAGEPOST_WEBHOOK_SECRETS", given)
     return IngestSettings.load()
 

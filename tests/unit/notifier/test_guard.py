@@ -52,6 +52,7 @@ def asked(  # noqa: PLR0913  each is one circumstance that a rule looks at
     instance: Instance | None = None,
     known_until: datetime | None = NOON,
     claim_spent: bool = False,
+    claim_capped: bool = False,
     suppressed: str | None = None,
     restored: bool = False,
     now: datetime = NOON,
@@ -64,6 +65,7 @@ def asked(  # noqa: PLR0913  each is one circumstance that a rule looks at
         instance=instance or instance_of("abandoned"),
         known_until=known_until,
         claim_spent=claim_spent,
+        claim_capped=claim_capped,
         suppressed=suppressed,
         restored=restored,
     )
@@ -156,6 +158,11 @@ def test_an_address_that_only_a_browser_said_is_good_for_one_mail() -> None:
     claimed = profile(said_by=SaidBy.BROWSER)
     assert asked(who=claimed) == Send(address="ada@mail.example", claim=True)
     assert asked(who=claimed, claim_spent=True) == Withhold(why=Reason.CLAIM_SPENT)
+
+
+def test_beyond_the_caps_only_claims_are_withheld() -> None:
+    assert asked(who=profile(said_by=SaidBy.BROWSER), claim_capped=True) == Withhold(why=Reason.CLAIM_CAPPED)
+    assert asked(claim_capped=True) == Send(address="ada@mail.example", claim=False)
 
 
 def test_a_spent_claim_does_not_bind_an_address_that_a_server_said() -> None:

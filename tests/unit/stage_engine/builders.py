@@ -62,7 +62,7 @@ def model(text: str) -> Model:
         return load_model(path)
 
 
-def said(
+def said(  # noqa: PLR0913  each is one thing that an event may say
     name: str,
     after: str | datetime = "0s",
     /,
@@ -73,6 +73,7 @@ def said(
     received: str | None = None,
     imported: str | None = None,
     traits: Mapping[str, Any] | None = None,
+    network: str | None = None,
     **properties: Any,  # noqa: ANN401  any JSON
 ) -> Arrival:
     """What is said, as it arrives: the event with who it names and what it links.
@@ -91,6 +92,7 @@ def said(
         properties=properties,
         traits=dict(traits or {}),
         imported_at=when(imported) if imported else None,
+        network=network,
     )
     return arrival(event, SHOP, NOWHERE)
 

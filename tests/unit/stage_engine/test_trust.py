@@ -70,6 +70,22 @@ def test_a_browsers_address_is_a_claim() -> None:
     assert seen.state.profile.addresses == {"email": Address(value="a@b.c", said_by=SaidBy.BROWSER)}
 
 
+def test_a_claim_says_from_which_network_it_first_came_and_a_servers_word_from_none() -> None:
+    first = event("A", "0s", by="browser", who=MAIL, network="n1")
+    repeated = event("A", "1s", by="browser", who=MAIL, network="n2")
+    claimed = see(repeated, first).state.profile.addresses["email"]
+    assert claimed == Address(value="a@b.c", said_by=SaidBy.BROWSER, network="n1")
+    another = event("A", "2s", by="browser", who={**MAIL, "email": "d@e.f"}, network="n2")
+    assert see(first, another).state.profile.addresses["email"].network == "n2"
+    assert see(first, event("A", "3s", who=MAIL, network="n3")).state.profile.addresses["email"].network is None
+
+
+def test_of_copies_that_came_from_two_networks_the_same_one_counts_in_any_order() -> None:
+    one, other = (event("A", id="x", by="browser", who=MAIL, network=network) for network in ("n1", "n2"))
+    assert one.body == other.body
+    assert see(one, other).state.profile == see(other, one).state.profile
+
+
 def test_a_claim_never_replaces_an_address_of_a_server() -> None:
     seen = see(event("A", "0s", who=MAIL), event("A", "1s", by="browser", who={**MAIL, "email": "evil@b.c"}))
     assert seen.state.profile.addresses["email"] == Address(value="a@b.c", said_by=SaidBy.SERVER)
