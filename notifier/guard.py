@@ -71,8 +71,8 @@ class Circumstances:
 
     `claim_spent`: a browser's claim of this address, or of this customer, was used for another message already.
     `claim_capped`: its network, or its storefront, has had as many mails to claimed addresses as are believed.
-    `suppressed` says why nothing at all goes to the address (a hard bounce, a complaint). `restored`: it was due before
-    the database was restored to an earlier time, so that for all we know it has been sent.
+    `suppressed` says why nothing of the message's purpose goes to the address (a hard bounce, a complaint).
+    `restored`: it was due before the database was restored to an earlier time: for all we know it has been sent.
     """
 
     follow_up: FollowUp | None

@@ -18,12 +18,14 @@ from notifier.followups import FollowUps
 from notifier.holdings import Customer, Instance, apply
 from notifier.metrics import INTAKE_LAG, INTAKE_RECORDS
 from notifier.plan import plan, reconcile
+from notifier.suppression import Place, Why, lift, place_of
 from services.contracts.changes import (
     FIRST_EPOCH,
     CustomerChange,
     CustomerTable,
     CustomerUpdated,
     KnownUntil,
+    Profile,
     StageChanged,
     StageRetracted,
     UnknownChangeType,
@@ -156,10 +158,12 @@ async def take_in(connection: AsyncConnection, batch: Batch, follow_ups: FollowU
     """All that a batch changes: what is held of its customers, and the messages that are planned because of it."""
     if batch.changes:
         customers, instances = await _hold(connection, batch.changes)
-        touched, updated = _advance(batch.changes, customers, instances)
+        touched, updated, subscribed = _advance(batch.changes, customers, instances)
         await store.save_customers(connection, list(customers.values()))
         if touched:
             await _plan(connection, [instances[i] for i in touched], customers, follow_ups, now)
+        for place in sorted(subscribed):
+            await lift(connection, place=place, why=[Why.UNSUBSCRIBED], because="they subscribed again", now=now)
         if updated:
             await store.reconsider(connection, updated, now)
     if batch.known_until:
@@ -205,10 +209,15 @@ async def _hold(
 
 def _advance(
     changes: Iterable[CustomerChange], customers: dict[UUID, Customer], instances: dict[UUID, Instance]
-) -> tuple[set[UUID], set[UUID]]:
-    """Applies them in place; returns the instances that changed and the customers whose circumstances did."""
+) -> tuple[set[UUID], set[UUID], set[Place]]:
+    """Applies them in place.
+
+    Returns the instances that changed, the customers whose circumstances did, and the addresses of those who had said
+    no to mail and now say yes.
+    """
     touched: set[UUID] = set()
     updated: set[UUID] = set()
+    subscribed: set[Place] = set()
     for change in changes:
         before = customers[change.customer_id]
         applied = apply(change, before, instances)
@@ -225,4 +234,13 @@ def _advance(
             touched.add(instance.instance)
         if isinstance(change, CustomerUpdated | CustomerTable):
             updated.add(change.customer_id)
-    return touched, updated
+            if (address := _subscribed_again(before.profile, applied.customer.profile)) is not None:
+                subscribed.add(place_of(before.storefront, address))
+    return touched, updated, subscribed
+
+
+def _subscribed_again(before: Profile, after: Profile) -> str | None:
+    """Only who was known to have said no: what is behind, and does not know of the no yet, says yes as well."""
+    given = after.addresses.get("email")
+    changed = before.consent.get("email") is False and after.consent.get("email") is True
+    return given.value if changed and given is not None else None

@@ -19,6 +19,11 @@ KNOWN_UNTIL_AGE: Final = Gauge(
     "stagepost_notifier_known_until_age_seconds",
     "How old the least known_until of all partitions is; from 60 s on nothing is sent.",
 )
+EVENTS_SAID: Final = Counter(
+    "stagepost_notifier_events_total",
+    "What mail met with, and what was answered by links in it, as published for the engine.",
+    ["name"],
+)
 INTAKE_LAG: Final = Gauge(
     "stagepost_notifier_intake_lag_seconds",
     "Age of the last change that was taken in, when it was.",

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from notifier import feedback, suppression
 from notifier.addresses import deliverable, fingerprint
 from notifier.claims import Caps, Claim, Refused, refused, spend
 from notifier.guard import Message, Send
@@ -52,6 +53,7 @@ class Mark:
 
     claimed: Claimed
     send: Send
+    marketing: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +121,13 @@ class Queue:
         async with self._engine.connect() as connection:
             return await refused(connection, claims, self._caps, now)
 
+    async def standing(self, wanted: Collection[Claimed]) -> dict[UUID, suppression.Standing]:
+        """What stands against the addresses of these messages."""
+        places = {claimed.message.id: place for claimed in wanted if (place := _place_of(claimed)) is not None}
+        async with self._engine.connect() as connection:
+            found = await suppression.standing(connection, set(places.values()))
+        return {message: found[place] for message, place in places.items() if place in found}
+
     async def settle(self, settled: Sequence[Settled], now: datetime) -> None:
         """Claimed messages that are not going out now. Nothing happens to rows that a plan has changed meanwhile."""
         if not settled:
@@ -151,7 +160,7 @@ class Queue:
         """The point of no return, committed before anything is handed over.
 
         The customers are locked, and those whose stream has moved on since the guard looked are left claimed: an order
-        that was taken in between is seen here. Returns what was marked.
+        that was taken in between is seen here. So is an unsubscribing. Returns what was marked.
         """
         seen = {mark.claimed.message.id: mark for mark in marks}
         async with transaction(self._engine) as connection:
@@ -163,6 +172,7 @@ class Queue:
             )
             sequences = {row.id: row.sequence for row in current}
             unmoved = [m for m in marks if sequences.get(m.claimed.customer.id) == m.claimed.customer.sequence]
+            unmoved = await _unsuppressed(connection, unmoved)
             claims = [claim for m in unmoved if m.send.claim and (claim := _claim_of(m.claimed)) is not None]
             lost = await spend(connection, claims, self._caps, now)
             marked: dict[UUID, Marked] = {}
@@ -217,6 +227,8 @@ class Queue:
                 now=now,
             )
             await _write(connection, message_id, result, now)
+            if result.status is Status.SENT:
+                await feedback.was_sent(connection, message_id, now)
             return result
 
     async def sweep(self, resends: Callable[[str], bool], now: datetime) -> list[tuple[str, After]]:
@@ -284,6 +296,19 @@ def _claim_of(claimed: Claimed) -> Claim | None:
         address=fingerprint(deliverable(given.value) or given.value),
         network=given.network,
     )
+
+
+def _place_of(claimed: Claimed) -> suppression.Place | None:
+    given = claimed.customer.profile.addresses.get("email")
+    return None if given is None else suppression.place_of(claimed.storefront, given.value)
+
+
+async def _unsuppressed(connection: AsyncConnection, marks: Sequence[Mark]) -> list[Mark]:
+    aimed = [(mark, suppression.place_of(mark.claimed.storefront, mark.send.address)) for mark in marks]
+    found = await suppression.standing(connection, {place for _, place in aimed})
+    return [
+        mark for mark, place in aimed if found.get(place, suppression.NOTHING).against(marketing=mark.marketing) is None
+    ]
 
 
 async def _load(connection: AsyncConnection, ids: Collection[UUID]) -> list[Claimed]:

@@ -13,13 +13,14 @@ from notifier.channels.email import EmailChannel
 from notifier.followups import EMAIL, FollowUps
 from notifier.in_force import Terms, following
 from notifier.intake import Intake
+from notifier.outbox import Outbox
 from notifier.queue import Queue
 from notifier.settings import NotifierSettings
 from notifier.store import UNAVAILABLE
 from notifier.worker import Worker
 from services.contracts.topics import STAGE_CHANGES
 from services.errors import NoShop
-from services.kafka import Feed, check_topics
+from services.kafka import Feed, Sender, check_topics
 from services.offsets import Offsets
 from services.postgres import check_migrated, create_engine
 from services.process import Loop, Readiness, repeat, run_service
@@ -31,6 +32,8 @@ GROUP = "stagepost-notifier"
 REST_AFTER_TROUBLE = 1.0
 REST_WITHOUT_MAIL = 0.5
 """Seconds between looks at an empty queue: what a customer waits at most beyond the due time."""
+REST_WITHOUT_EVENTS = 0.5
+"""Seconds between looks at an empty outbox: how long an answer takes at most on its way to the engine."""
 LOOK_EVERY = 1.0
 """Seconds between two looks at which revision is in force."""
 ANSWERS_A_MAIL = 6
@@ -70,6 +73,7 @@ async def serve(settings: NotifierSettings) -> None:
     """Runs until told to stop. Raises ConfigurationError or NotMigrated where a person must mend something first."""
     engine = create_engine(settings.postgres, application="notifier")
     offsets = Offsets(engine, tables.offsets)
+    sender = Sender(settings.kafka, client_id="notifier")
     channels = {EMAIL: EmailChannel(settings.smtp, _now)}
     try:
         await check_migrated(engine)
@@ -110,11 +114,21 @@ async def serve(settings: NotifierSettings) -> None:
 
             return send
 
+        outbox = Outbox(engine, sender, _now)
+
+        async def say(stopping: asyncio.Event) -> None:
+            await repeat(outbox.step, stopping, idle=REST_WITHOUT_EVENTS)
+
         app = create_app(engine, readiness, settings.operator_key)
-        jobs = {"intake": take_in, "look": looking, **{name: sending(worker) for name, worker in workers.items()}}
+        jobs = {
+            "intake": take_in,
+            "look": looking,
+            "outbox": say,
+            **{name: sending(worker) for name, worker in workers.items()},
+        }
         await run_service(app, settings.http, jobs)
     finally:
-        await asyncio.gather(*(channel.close() for channel in channels.values()))
+        await asyncio.gather(sender.stop(), *(channel.close() for channel in channels.values()))
         await engine.dispose()
 
 

@@ -175,3 +175,37 @@ dead_letters = sa.Table(
     sa.Column("value", sa.LargeBinary, nullable=False),
     sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
 )
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    # Events for `storefront.events`. Gone some days after they were published.
+    sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("storefront", sa.Text, nullable=False),
+    sa.Column("event_id", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("record_key", sa.LargeBinary, nullable=False),
+    sa.Column("value", sa.LargeBinary, nullable=False),
+    sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("leased_until", sa.DateTime(timezone=True)),
+    sa.Column("published_at", sa.DateTime(timezone=True)),
+    sa.Index("outbox_once", "storefront", "event_id", unique=True),
+    sa.Index("outbox_waiting", "id", postgresql_where=sa.text("published_at IS NULL")),
+    sa.Index("outbox_published", "published_at", postgresql_where=sa.text("published_at IS NOT NULL")),
+)
+
+suppressions = sa.Table(
+    "suppressions",
+    metadata,
+    # One that was lifted stays, with by what: somebody will ask why mail began again.
+    sa.Column("storefront", sa.Text, primary_key=True),
+    sa.Column("address_sha256", sa.LargeBinary, primary_key=True),
+    sa.Column("scope", sa.Text, primary_key=True),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("note", sa.Text),
+    sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("lifted_at", sa.DateTime(timezone=True)),
+    sa.Column("lifted_why", sa.Text),
+    sa.CheckConstraint("scope IN ('all', 'marketing')", name="scope_known"),
+    sa.Index("suppressions_by_address", "address_sha256"),
+)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, assert_never
 
@@ -12,7 +13,7 @@ import structlog
 from notifier.channels.channel import Channel, Connection, Parcel
 from notifier.claims import Refused
 from notifier.followups import Purpose
-from notifier.guard import Circumstances, Defer, Send, Withhold, guard, is_fresh
+from notifier.guard import Circumstances, Defer, Reason, Send, Withhold, guard, is_fresh
 from notifier.in_force import Terms
 from notifier.links import LinkMaker
 from notifier.metrics import DELIVERY_SECONDS, KNOWN_UNTIL_AGE, MESSAGES
@@ -21,6 +22,7 @@ from notifier.packing import Ready, packed
 from notifier.queue import Claimed, Mark, Marked, Queue, Settled
 from notifier.status import Status
 from notifier.store import UNAVAILABLE
+from notifier.suppression import NOTHING, Standing
 from services.errors import NoShop
 
 log = structlog.get_logger()
@@ -28,6 +30,15 @@ log = structlog.get_logger()
 CLAIMED_AT_ONCE: Final = 50
 """Most due messages of a shop with many guests have no address: they are settled in bulk, and only mail waits."""
 SWEEP_EVERY: Final = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What was read for one message beside its own rows."""
+
+    known_until: datetime | None
+    claims: Refused
+    standing: Standing
 
 
 class Worker:
@@ -106,10 +117,12 @@ class Worker:
         self, claimed: Sequence[Claimed], terms: Terms, known_until: datetime | None, now: datetime
     ) -> list[Ready]:
         claims = await self._queue.refused(claimed, now)
+        standing = await self._queue.standing(claimed)
         ready: list[Ready] = []
         settled: list[Settled] = []
         for one in claimed:
-            decided = self._decide_one(one, terms, known_until, claims, now)
+            seen = Seen(known_until=known_until, claims=claims, standing=standing.get(one.message.id, NOTHING))
+            decided = self._decide_one(one, terms, seen, now)
             if isinstance(decided, Ready):
                 ready.append(decided)
             else:
@@ -117,24 +130,20 @@ class Worker:
         await self._queue.settle(settled, now)
         return ready
 
-    def _decide_one(
-        self,
-        claimed: Claimed,
-        terms: Terms,
-        known_until: datetime | None,
-        claims: Refused,
-        now: datetime,
-    ) -> Ready | Settled:
+    def _decide_one(self, claimed: Claimed, terms: Terms, seen: Seen, now: datetime) -> Ready | Settled:
         follow_up = terms.follow_ups.get(claimed.follow_up)
         storefront = terms.shop.storefronts.get(claimed.storefront)
+        marketing = follow_up is None or follow_up.purpose is Purpose.MARKETING
+        suppressed = seen.standing.against(marketing=marketing)
         circumstances = Circumstances(
             follow_up=follow_up,
             storefront=storefront,
             customer=claimed.customer,
             instance=claimed.instance,
-            known_until=known_until,
-            claim_spent=claimed.message.id in claims.spent,
-            claim_capped=claimed.message.id in claims.capped,
+            known_until=seen.known_until,
+            claim_spent=claimed.message.id in seen.claims.spent,
+            claim_capped=claimed.message.id in seen.claims.capped,
+            suppressed=suppressed,
             restored=self._restored_at is not None and claimed.due_at <= self._restored_at,
         )
         match guard(claimed.message, circumstances, now):
@@ -148,7 +157,8 @@ class Worker:
                 return Settled(id=claimed.message.id, status=Status.PENDING, due_at=until, reason=why)
             case Withhold(why=why):
                 MESSAGES.labels(claimed.follow_up, "withheld").inc()
-                return Settled(id=claimed.message.id, status=Status.WITHHELD, reason=why)
+                answer = suppressed if why is Reason.SUPPRESSED else None
+                return Settled(id=claimed.message.id, status=Status.WITHHELD, reason=why, answer=answer)
             case _ as never:
                 assert_never(never)
 
@@ -158,7 +168,7 @@ class Worker:
         try:
             now = self._clock()
             tried = group[: len(connections)]
-            marked = await self._queue.mark_sending([Mark(claimed=r.claimed, send=r.send) for r in tried], now)
+            marked = await self._queue.mark_sending([_mark(ready) for ready in tried], now)
             going = [ready for ready in tried if ready.claimed.message.id in marked]
             left = [ready.claimed for ready in group if ready.claimed.message.id not in marked]
             await self._queue.settle([_again(one) for one in left], now)
@@ -218,6 +228,10 @@ def _counted(packed: Ready | Settled, follow_up: str) -> Ready | Settled:
     if isinstance(packed, Settled):
         MESSAGES.labels(follow_up, "dead").inc()
     return packed
+
+
+def _mark(ready: Ready) -> Mark:
+    return Mark(claimed=ready.claimed, send=ready.send, marketing=ready.follow_up.purpose is Purpose.MARKETING)
 
 
 def _again(claimed: Claimed) -> Settled:

@@ -10,6 +10,8 @@ from datetime import datetime
 from itertools import count
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from services.contracts.changes import (
     ChangeType,
     CustomerChange,
@@ -17,6 +19,7 @@ from services.contracts.changes import (
     CustomerUpdated,
     InstanceRow,
     Profile,
+    Root,
     StageChanged,
     StageRetracted,
     Transition,
@@ -34,6 +37,7 @@ class Stream:
     storefront: str
     customer_id: UUID
     sequence: int
+    root: Root | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +87,7 @@ def announcements(stream: Stream, effect: Effect) -> list[Announcement]:
             storefront=stream.storefront,
             customer_id=stream.customer_id,
             sequence=next(sequence),
-            profile=effect.after.profile,
+            profile=replace(effect.after.profile, root=stream.root),
             hold=effect.hold,
         )
         made.append((ChangeType.CUSTOMER_UPDATED, updated))
@@ -123,7 +127,7 @@ def _table_change(stream: Stream, sequence: int, effect: Effect, moved: Moved) -
         number=moved.number,
         others=list(moved.others),
         part_of=moved.part_of,
-        profile=effect.after.profile,
+        profile=replace(effect.after.profile, root=stream.root),
         table=table(effect.after, [*effect.earlier, *(move.transition for move in effect.moves)]),
         replays=[move.transition.id for move in effect.new if effect.is_replay(move)],
     )

@@ -98,7 +98,12 @@ def _shown(instance: Instance) -> tuple[str, str, datetime]:
 
 def _announced(outcome: Outcome) -> list[Announcement]:
     customer = outcome.customer
-    stream = Stream(storefront=customer.storefront, customer_id=customer.id, sequence=customer.sequence)
+    stream = Stream(
+        storefront=customer.storefront,
+        customer_id=customer.id,
+        sequence=customer.sequence,
+        root=customer.root_said,
+    )
     match outcome:
         case Settled():
             return announcements(stream, outcome.effect)

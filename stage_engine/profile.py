@@ -1,13 +1,14 @@
 """What is known of a customer beside the stages: traits, addresses, consent. Pure.
 
 A browser may stop mail; it may not start it, nor aim it beyond one: what it says of an address is a claim, kept only
-while no server has given one, and its traits never become the text of a mail.
+while no server has given one, and its traits never become the text of a mail. Whoever answers a mail has its address: a
+click that the notifier says was theirs makes an address of the claim.
 """
 
 from itertools import islice
 
 from services.contracts.changes import Address, Profile
-from services.contracts.events import Event, Name, SaidBy
+from services.contracts.events import Event, Name, SaidBy, is_of_a_message
 from services.contracts.identity import IdentityKind
 
 MAX_TRAITS = 200
@@ -35,6 +36,8 @@ def _merged(before: dict[str, object], said: dict[str, object]) -> dict[str, obj
 
 
 def _addresses_after(before: dict[str, Address], event: Event) -> dict[str, Address]:
+    if is_of_a_message(event):
+        return _confirmed(before, event)
     after = before
     for channel, kind in CHANNELS.items():
         said = getattr(event.who, kind.field)  # an address of somebody: that was decided when the event was stored
@@ -50,6 +53,15 @@ def _addresses_after(before: dict[str, Address], event: Event) -> dict[str, Addr
             network = event.network if event.said_by is SaidBy.BROWSER else None
             after = {**after, channel: Address(value=said, said_by=event.said_by, network=network)}
     return after
+
+
+def _confirmed(before: dict[str, Address], event: Event) -> dict[str, Address]:
+    """A claim that was mailed and clicked is an address, unless it has been another since."""
+    known = before.get("email")
+    if event.name != Name.MESSAGE_CLICKED or known is None or event.properties.get("address") != known.value:
+        return before
+    confirmed = Address(value=known.value, said_by=SaidBy.SERVER)
+    return before if confirmed == known else {**before, "email": confirmed}
 
 
 def _consent_after(before: dict[str, bool], event: Event) -> dict[str, bool]:

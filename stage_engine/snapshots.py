@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contracts.changes import (
@@ -44,7 +45,7 @@ def _standing(customer: store.Customer, part_of: UUID | None) -> CustomerStandin
         customer_id=customer.id,
         sequence=customer.sequence,
         part_of=part_of,
-        profile=Profile() if part_of else customer.state.profile,
+        profile=replace(Profile() if part_of else customer.state.profile, root=customer.root_said),
         hold=customer.hold,
         table=rows,
         approximate=not part_of and customer.state.approximate,

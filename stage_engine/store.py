@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.contracts.changes import Transition
+from services.contracts.changes import Root, Transition
 from services.contracts.dead_letters import DeadLetter
+from services.contracts.identity import IdentityKind
 from services.postgres import among, columns_of, rows, selected, upsert
 from stage_engine import tables
 from stage_engine.arrivals import Place
@@ -23,6 +24,7 @@ from stage_engine.state import EMPTY, Instance, State, decode_state, encode_stat
 
 _E = tables.events.c
 _C = tables.customers.c
+_I = tables.identities.c
 _json = msgspec.json.Encoder(decimal_format="string")
 NOWHERE = (None, None, None)
 
@@ -37,7 +39,7 @@ class Joined(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Customer:
-    """A customer's row. `waits_from` is the position of the first event that waits.
+    """A customer's row. `waits_from` is the position of the first event that waits, `root_said` who `root` is.
 
     `revision` is the one of the shop that `state`, checkpoints and order versions were folded by (as its `folded_as`
     has it), None before the first fold; `broken_by` is the one whose fold stumbled. `refold_from` is where the
@@ -59,11 +61,16 @@ class Customer:
     joined: Joined | None = None
     revision: int | None = None
     broken_by: int | None = None
+    root_said: Root | None = None
 
 
 async def customers(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, Customer]:
     """The rows, which the caller has locked when it means to write them."""
-    found = await connection.execute(sa.select(tables.customers).where(among(_C.id, ids)))
+    found = await connection.execute(
+        sa.select(tables.customers, _I.kind.label("root_kind"), _I.value.label("root_value"))
+        .join(tables.identities, _I.id == _C.root)
+        .where(among(_C.id, ids))
+    )
     return {row.id: _customer(row) for row in found}
 
 
@@ -83,6 +90,7 @@ def _customer(row: Any) -> Customer:  # noqa: ANN401  SQLAlchemy's row
         joined=None if row.joined is None else msgspec.convert(row.joined, Joined),
         revision=row.revision,
         broken_by=row.broken_by,
+        root_said=Root(kind=IdentityKind(row.root_kind).field, value=row.root_value),
     )
 
 

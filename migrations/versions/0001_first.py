@@ -657,6 +657,52 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
         sa.PrimaryKeyConstraint("row", name=op.f("stream_pkey")),
         schema="notifier",
     )
+    op.create_table(
+        "outbox",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("storefront", sa.Text(), nullable=False),
+        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("record_key", sa.LargeBinary(), nullable=False),
+        sa.Column("value", sa.LargeBinary(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("leased_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("outbox_pkey")),
+        schema="notifier",
+    )
+    op.create_index("outbox_once", "outbox", ["storefront", "event_id"], unique=True, schema="notifier")
+    op.create_index(
+        "outbox_published",
+        "outbox",
+        ["published_at"],
+        unique=False,
+        schema="notifier",
+        postgresql_where=sa.text("published_at IS NOT NULL"),
+    )
+    op.create_index(
+        "outbox_waiting",
+        "outbox",
+        ["id"],
+        unique=False,
+        schema="notifier",
+        postgresql_where=sa.text("published_at IS NULL"),
+    )
+    op.create_table(
+        "suppressions",
+        sa.Column("storefront", sa.Text(), nullable=False),
+        sa.Column("address_sha256", sa.LargeBinary(), nullable=False),
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("lifted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lifted_why", sa.Text(), nullable=True),
+        sa.CheckConstraint("scope IN ('all', 'marketing')", name=op.f("suppressions_scope_known")),
+        sa.PrimaryKeyConstraint("storefront", "address_sha256", "scope", name=op.f("suppressions_pkey")),
+        schema="notifier",
+    )
+    op.create_index("suppressions_by_address", "suppressions", ["address_sha256"], unique=False, schema="notifier")
     _make_partitions_and_views()
 
 

@@ -44,17 +44,29 @@ class Address(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     network: str | None = None
 
 
+class Root(msgspec.Struct, frozen=True, kw_only=True):
+    """The identity that a customer's id was made of: who says something of it says it of this customer.
+
+    `kind` is as in an event's `who`, or `event` where nobody was named.
+    """
+
+    kind: str
+    value: str
+
+
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a customer beside the stages.
 
     `traits` were said by a server and may stand in a mail; `claims` only by a browser: good for conditions, never for
     the text of a mail. `consent` maps a channel (`email`) to True (granted) or False (withdrawn); absent is unknown.
+    `root` stays the same for as long as there is the customer.
     """
 
     traits: dict[str, Any] = msgspec.field(default_factory=dict)
     claims: dict[str, Any] = msgspec.field(default_factory=dict)
     addresses: dict[str, Address] = msgspec.field(default_factory=dict)
     consent: dict[str, bool] = msgspec.field(default_factory=dict)
+    root: Root | None = None
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):

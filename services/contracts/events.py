@@ -63,12 +63,32 @@ class Name:
     STAGE_SET: Final = "Stage Set"
     EMAIL_SUBSCRIBED: Final = "Email Subscribed"
     EMAIL_UNSUBSCRIBED: Final = "Email Unsubscribed"
+    SURVEY_ANSWERED: Final = "Survey Answered"
+    MESSAGE_SENT: Final = "Message Sent"
+    MESSAGE_OPENED: Final = "Message Opened"
+    MESSAGE_CLICKED: Final = "Message Clicked"
+    MESSAGE_BOUNCED: Final = "Message Bounced"
+    MESSAGE_COMPLAINED: Final = "Message Complained"
 
 
 MESSAGE_EVENTS: Final = frozenset(
-    {"Message Sent", "Message Opened", "Message Clicked", "Message Bounced", "Message Complained"}
+    {
+        Name.MESSAGE_SENT,
+        Name.MESSAGE_OPENED,
+        Name.MESSAGE_CLICKED,
+        Name.MESSAGE_BOUNCED,
+        Name.MESSAGE_COMPLAINED,
+    }
 )
 """Said by our own mail, not by the customer's doing: they never count as activity."""
+
+OF_A_MESSAGE: Final = {"source": "stagepost"}
+"""The `context` of what the notifier says: what its mail met with, and what was answered by a link in one."""
+
+
+def is_of_a_message(event: Event) -> bool:
+    """Its `who` is a customer's root, which says nothing new of them: no address is learnt from it."""
+    return event.said_by is SaidBy.SERVER and event.context.get("source") == OF_A_MESSAGE["source"]
 
 
 class Rank(IntEnum):

@@ -179,7 +179,7 @@ async def test_whatever_happens_to_the_customer_after_the_guard_looked_is_looked
 
 
 def mark(claimed: Claimed) -> Mark:
-    return Mark(claimed=claimed, send=Send(address="ada@mail.example", claim=False))
+    return Mark(claimed=claimed, send=Send(address="ada@mail.example", claim=False), marketing=True)
 
 
 async def test_marketing_that_was_being_sent_when_its_process_died_is_unknown_and_not_sent_again(world: World) -> None:

@@ -2,7 +2,9 @@
 
 from uuid import UUID, uuid4
 
-from services.contracts.changes import ChangeType, CustomerTable, CustomerUpdated, StageChanged, StageRetracted
+from msgspec.structs import replace
+
+from services.contracts.changes import ChangeType, CustomerTable, CustomerUpdated, Root, StageChanged, StageRetracted
 from services.contracts.identity import Identity, IdentityKind
 from stage_engine.changes import Effect, Moved, Stream, announcements
 from stage_engine.state import EMPTY
@@ -115,3 +117,22 @@ def test_in_a_timeline_what_was_due_at_a_time_stands_before_the_event_of_that_ti
 def test_every_stage_is_counted_also_with_nobody_in_it() -> None:
     counted = stages_view(SEVEN, {("lifecycle", "purchase"): 3})
     assert list(counted["lifecycle"].items())[2:5] == [("consideration", 0), ("purchase", 3), ("post_purchase", 0)]
+
+
+def test_whoever_reads_the_stream_is_told_the_root_that_the_customer_is_known_by() -> None:
+    root = Root(kind="user_id", value="u1")
+    stream = Stream(storefront="shop", customer_id=uuid4(), sequence=0, root=root)
+    seen = see(event("A", who={"user_id": "u1", "email": "a@b.c"}))
+    moved = Moved(type=ChangeType.CUSTOMER_JOINED, number=9, others=[uuid4()], part_of=None)
+    for effect in (
+        Effect(before=EMPTY.profile, after=seen.state, new=()),
+        Effect(before=EMPTY.profile, after=seen.state, new=(), moved=moved),
+    ):
+        ((_, change),) = announcements(stream, effect)
+        assert isinstance(change, CustomerUpdated | CustomerTable)
+        assert change.profile == replace(seen.state.profile, root=root)
+
+
+def test_a_root_alone_is_no_news() -> None:
+    stream = Stream(storefront="shop", customer_id=uuid4(), sequence=0, root=Root(kind="user_id", value="u1"))
+    assert announcements(stream, Effect(before=EMPTY.profile, after=EMPTY, new=())) == []

@@ -1,9 +1,13 @@
 """Who said it: a browser may stop mail; it may not start or aim it beyond one."""
 
+from typing import Any
+
 import pytest
+from msgspec.structs import replace
 
 from services.contracts.changes import Address
-from services.contracts.events import SaidBy
+from services.contracts.events import OF_A_MESSAGE, SaidBy
+from stage_engine.history import Entry
 from tests.unit.stage_engine.builders import added, event, ordered, see, trusting
 
 MAIL = {"user_id": "u1", "email": "a@b.c"}
@@ -151,3 +155,41 @@ def test_only_links_that_a_browser_opens_as_a_page_are_kept(url: object) -> None
     seen = see(added(url=url, image_url=url, cart_url=url))
     assert seen.instance("cart", "c1").subject.items == [{"product_id": "p1", "quantity": 1}]
     assert seen.instance("cart", "c1").subject.url is None
+
+
+def of_a_message(name: str, after: str, who: dict[str, str], **said_of_it: Any) -> Entry:  # noqa: ANN401  see `said`
+    entry = event(name, after, who=who, **said_of_it)
+    return replace(entry, event=replace(entry.event, context=OF_A_MESSAGE))
+
+
+def test_a_claim_that_was_clicked_is_an_address() -> None:
+    claim = event("A", "0s", by="browser", who=MAIL)
+    seen = see(claim, of_a_message("Message Clicked", "1s", {"user_id": "u1"}, address="a@b.c"))
+    assert seen.state.profile.addresses["email"] == Address(value="a@b.c", said_by=SaidBy.SERVER)
+
+
+@pytest.mark.parametrize(
+    ("name", "address"), [("Message Clicked", "other@b.c"), ("Message Sent", "a@b.c"), ("Message Opened", "a@b.c")]
+)
+def test_a_click_of_another_address_or_what_a_machine_may_do_leaves_a_claim_a_claim(name: str, address: str) -> None:
+    claim = event("A", "0s", by="browser", who=MAIL)
+    seen = see(claim, of_a_message(name, "1s", {"user_id": "u1"}, address=address))
+    assert seen.state.profile.addresses["email"].said_by is SaidBy.BROWSER
+
+
+def test_a_click_gives_nobody_an_address_who_has_none() -> None:
+    seen = see(event("A", "0s"), of_a_message("Message Clicked", "1s", {"user_id": "u1"}, address="a@b.c"))
+    assert seen.state.profile.addresses == {}
+
+
+def test_what_is_said_of_a_message_by_a_guests_own_address_is_no_servers_word_on_it() -> None:
+    """A guest's root is the address itself; to have been mailed once must not be the confirmation."""
+    guest = {"email": "a@b.c"}
+    seen = see(event("A", "0s", by="browser", who=guest), of_a_message("Message Sent", "1s", guest))
+    assert seen.state.profile.addresses["email"].said_by is SaidBy.BROWSER
+
+
+def test_a_browser_can_confirm_nothing() -> None:
+    forged = of_a_message("Message Clicked", "1s", MAIL, by="browser", address="a@b.c")
+    seen = see(event("A", "0s", by="browser", who=MAIL), forged)
+    assert seen.state.profile.addresses["email"].said_by is SaidBy.BROWSER

@@ -1,0 +1,90 @@
+"""What came back of a message: a bounce, a complaint, an answer. What it means here, and what the engine is told.
+
+Each in the caller's transaction, so that what is suppressed and what is said of it are one.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier import saying
+from notifier.outbox import say
+from notifier.saying import About
+from notifier.suppression import Why, lift, place_of, suppress
+from notifier.tables import customers, messages
+from services.contracts.changes import Profile
+
+_profile = msgspec.json.Decoder(Profile)
+
+
+async def about(connection: AsyncConnection, message: UUID) -> About | None:
+    """The message as it stands; None when there is none of this id."""
+    m = messages.c
+    row = (
+        await connection.execute(
+            sa.select(
+                m.id,
+                m.storefront,
+                m.follow_up,
+                m.channel,
+                m.customer_id,
+                m.address,
+                sa.cast(customers.c.profile, sa.Text).label("profile"),
+            )
+            .join(customers, customers.c.id == m.customer_id)
+            .where(m.id == message)
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    return About(
+        message=row.id,
+        storefront=row.storefront,
+        follow_up=row.follow_up,
+        channel=row.channel,
+        customer_id=row.customer_id,
+        address=row.address,
+        root=_profile.decode(row.profile).root,
+    )
+
+
+async def was_sent(connection: AsyncConnection, message: UUID, now: datetime) -> None:
+    found = await about(connection, message)
+    if found is not None:
+        await say(connection, [saying.sent(found, now)], now)
+
+
+async def bounced(
+    connection: AsyncConnection, found: About, *, hard: bool, now: datetime, note: str | None = None
+) -> None:
+    """A hard bounce says that the address is none: nothing goes there any more. `note` is what the other side said."""
+    if hard and found.address is not None:
+        await suppress(
+            connection, storefront=found.storefront, address=found.address, why=Why.HARD_BOUNCE, now=now, note=note
+        )
+    await say(connection, [saying.bounced(found, hard=hard, now=now)], now)
+
+
+async def complained(connection: AsyncConnection, found: About, *, now: datetime, note: str | None = None) -> None:
+    """It was called spam: no more marketing, whatever was consented to."""
+    if found.address is not None:
+        await suppress(
+            connection, storefront=found.storefront, address=found.address, why=Why.COMPLAINT, now=now, note=note
+        )
+    await say(connection, [saying.complained(found, now)], now)
+
+
+async def consented(connection: AsyncConnection, found: About, channel: str, *, yes: bool, now: datetime) -> None:
+    """By a page of ours. A no counts at once, for every customer with this address; a yes undoes an earlier no."""
+    if channel == "email" and found.address is not None:
+        if yes:
+            place = place_of(found.storefront, found.address)
+            await lift(connection, place=place, why=[Why.UNSUBSCRIBED], because="they subscribed again", now=now)
+        else:
+            await suppress(
+                connection, storefront=found.storefront, address=found.address, why=Why.UNSUBSCRIBED, now=now
+            )
+    await say(connection, [saying.consented(found, channel, yes=yes, now=now)], now)

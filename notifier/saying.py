@@ -1,0 +1,95 @@
+"""What the notifier says to the engine: what its mail met with, and what was answered by a link in one. Pure.
+
+Each is said by the root of the message's customer and by nobody else. Never by the address: a stranger's account can
+have a claim to it, and would be welded to the orders of whoever has it (design: who said it).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+from services.contracts.changes import Root
+from services.contracts.events import OF_A_MESSAGE, Event, Name, SaidBy
+from services.contracts.identity import IdentityKind, Who
+
+LONGEST_COMMENT: Final = 2000
+_NAMESPACE: Final = UUID("0b1c57f5-35e3-4c0e-8f6b-3a1b6f0d8e52")
+"""Of events' ids; it must never change: a repeat is known by its id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """A message that went out: for what, to whom, and by what identity the engine knows them."""
+
+    message: UUID
+    storefront: str
+    follow_up: str
+    channel: str
+    customer_id: UUID
+    address: str | None
+    root: Root | None
+
+
+def sent(about: About, now: datetime) -> Event | None:
+    return _event(about, Name.MESSAGE_SENT, now, channel=about.channel)
+
+
+def opened(about: About, now: datetime) -> Event | None:
+    return _event(about, Name.MESSAGE_OPENED, now)
+
+
+def followed(about: About, url: str, now: datetime) -> Event | None:
+    """A link was followed, once for each. By whom nobody knows: what scans mail follows them too."""
+    return _event(about, Name.MESSAGE_CLICKED, now, url, url=url)
+
+
+def answered_by_hand(about: About, page: str, now: datetime) -> Event | None:
+    """A form of ours was sent, as no scanner does: whoever did it reads what comes to this address."""
+    return _event(about, Name.MESSAGE_CLICKED, now, f"by hand {page}", page=page, address=about.address)
+
+
+def bounced(about: About, *, hard: bool, now: datetime) -> Event | None:
+    kind = "hard" if hard else "soft"
+    return _event(about, Name.MESSAGE_BOUNCED, now, kind, kind=kind)
+
+
+def complained(about: About, now: datetime) -> Event | None:
+    return _event(about, Name.MESSAGE_COMPLAINED, now)
+
+
+def survey_answered(about: About, kind: str, score: int, comment: str, now: datetime) -> Event | None:
+    """The same answer twice is one answer. Another is another, and the later one holds."""
+    more = {"comment": comment} if comment else {}
+    return _event(about, Name.SURVEY_ANSWERED, now, f"{kind} {score} {comment}", kind=kind, score=score, **more)
+
+
+def consented(about: About, channel: str, *, yes: bool, now: datetime) -> Event | None:
+    """Each change of mind is an event of its own."""
+    name = Name.EMAIL_SUBSCRIBED if yes else Name.EMAIL_UNSUBSCRIBED
+    return _event(about, name, now, f"{channel} {now.isoformat()}", channel=channel)
+
+
+def _event(about: About, name: str, now: datetime, which: str = "", **properties: Any) -> Event | None:  # noqa: ANN401  any JSON
+    """None where the engine knows nobody to say it of. `which` tells it from others of its name and message."""
+    who = who_is(about.root)
+    if who is None:
+        return None
+    return Event(
+        id=str(uuid5(_NAMESPACE, f"{about.message}\x00{name}\x00{which}")),
+        storefront=about.storefront,
+        name=name,
+        who=who,
+        occurred_at=now,
+        received_at=now,
+        said_by=SaidBy.SERVER,
+        properties={"message_id": str(about.message), "follow_up": about.follow_up, **properties},
+        context=dict(OF_A_MESSAGE),
+    )
+
+
+def who_is(root: Root | None) -> Who | None:
+    """None for who was never named: their one event stands for itself, and nothing more can be said of them."""
+    if root is None or root.kind == IdentityKind.EVENT.field:
+        return None
+    return Who(**{root.kind: root.value})
