@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI
@@ -20,22 +20,27 @@ from ingest.answers import Answer, Answering, as_json, as_taken
 from ingest.bootstrap import add_bootstrap_routes
 from ingest.clients import client_of
 from ingest.cors import Headers, cors_headers, preflight_headers
-from ingest.decide import Decision, decide
-from ingest.dialects.reading import Call
+from ingest.decide import Decision, decide, record_bytes
+from ingest.dialects.reading import Body, Call
 from ingest.doors import Asked, Door, by_key
+from ingest.gate import Gate
 from ingest.limits import Limits, read_body
 from ingest.networks import network_of
 from ingest.openapi import document
 from ingest.publish import Publisher
+from ingest.room import Held
 from ingest.routes import HOT_ROUTES, PIXEL_ROUTES
 from ingest.signatures import Secrets
-from ingest.storefronts import Keys
+from ingest.storefronts import Keys, Source
 from ingest.webhooks import WEBHOOK_ROUTES, by_signature
 from services.contracts.events import SaidBy
 from services.errors import BadRequest, RequestError, TooLarge
 from services.process import Readiness, operational_routes
 
 log = structlog.get_logger()
+
+SMALL: Final = 65_536
+"""Bytes of a body that has mostly come by the time we look: one packet or a few."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +51,7 @@ class Ingest:
     secrets: Secrets
     network_key: bytes
     publisher: Publisher
+    gate: Gate
     readiness: Readiness
     limits: Limits
     clock: Callable[[], datetime]
@@ -145,11 +151,27 @@ class _HotEndpoint:
 
     async def _take(self, asked: Asked, stream: "_Stream", *, in_query: bool) -> Decision:
         """One call from its key to Kafka's acknowledgement; raises a RequestError for what the client must know."""
-        ingest, headers = self._ingest, asked.headers
+        gate, headers = self._ingest.gate, asked.headers
         opened = self._door(asked)
-        raw = asked.query if in_query else await self._read(headers, stream)
-        received_at = ingest.clock()
-        body, source = opened(raw)
+        if opened.known is not None and not _is_small(headers):
+            gate.check(opened.known, asked.client, self._ingest.clock())
+        with gate.room_for(opened.known) as held:
+            raw = asked.query if in_query else await self._read(headers, stream, held)
+            received_at = self._ingest.clock()
+            try:
+                body, source = opened.body(raw)
+            except RequestError:
+                if opened.known is not None:
+                    gate.spend(opened.known, asked.client, 1, received_at)
+                raise
+            if opened.sent_again:
+                gate.check(source, asked.client, received_at)
+            gate.spend(source, asked.client, len(body.items), received_at)
+            held.belongs_to(source.storefront)
+            return await self._publish(body, source, asked, received_at, held)
+
+    async def _publish(self, body: Body, source: Source, asked: Asked, received_at: datetime, held: Held) -> Decision:
+        ingest, headers = self._ingest, asked.headers
         call = Call(
             storefront=source.storefront,
             said_by=source.said_by,
@@ -170,11 +192,12 @@ class _HotEndpoint:
             raise (TooLarge if refusal.code == TooLarge.code else BadRequest)(refusal.message, code=refusal.code)
         if ingest.readiness.waiting_for:
             raise ingest.publisher.not_started()
+        held.grow(sum(record_bytes(record) for record in decision.records))
         await ingest.publisher.publish(decision.records, received_at)
         measures.accepted(source.storefront).inc(len(decision.events))
         return decision
 
-    async def _read(self, headers: Mapping[bytes, bytes], stream: "_Stream") -> bytes:
+    async def _read(self, headers: Mapping[bytes, bytes], stream: "_Stream", held: Held) -> bytes:
         try:
             async with asyncio.timeout(self._ingest.limits.body_time.total_seconds()):
                 return await read_body(
@@ -182,9 +205,16 @@ class _HotEndpoint:
                     encoding=headers.get(b"content-encoding", b"").decode("latin-1"),
                     claimed=headers.get(b"content-length", b"").decode("latin-1"),
                     limits=self._ingest.limits,
+                    grown=held.grow,
                 )
         except TimeoutError:
             raise self._ingest.publisher.too_slow() from None
+
+
+def _is_small(headers: Mapping[bytes, bytes]) -> bool:
+    """So that it is rather read than left unread: an answer before the end of a body costs the connection."""
+    claimed = headers.get(b"content-length", b"")
+    return claimed.isdigit() and int(claimed[:19]) <= SMALL
 
 
 class _Stream:

@@ -91,7 +91,7 @@ def _read(raw: bytes, body: Body, call: Call, limits: Limits) -> list[Record] | 
     if isinstance(outcome, Refusal):
         return outcome
     records = [_record(taken) for taken in (outcome if isinstance(outcome, tuple) else (outcome,))]
-    large = next((size for record in records if (size := _size(record)) > MAX_EVENT_RECORD), None)
+    large = next((size for record in records if (size := record_bytes(record)) > MAX_EVENT_RECORD), None)
     if large is not None:
         return Refusal("too_large", f"the event has {large} bytes when stored; at most {MAX_EVENT_RECORD} fit")
     return records
@@ -107,7 +107,7 @@ def _record(taken: Taken) -> Record:
             assert_never(taken)
 
 
-def _size(record: Record) -> int:
+def record_bytes(record: Record) -> int:
     return len(record.key or b"") + len(record.value or b"")
 
 

@@ -24,7 +24,19 @@ class Asked:
     client: Client | None = None
 
 
-Opened = Callable[[bytes], tuple[Body, Source]]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What was learnt before the body came.
+
+    `known` is whose call it is, where nothing of the body is needed for that. `sent_again` is whether the sender comes
+    again when told to wait: who does not is not refused for being too fast, as what it said would be lost.
+    """
+
+    body: Callable[[bytes], tuple[Body, Source]]
+    known: Source | None = None
+    sent_again: bool = True
+
+
 Door = Callable[[Asked], Opened]
 
 
@@ -34,7 +46,7 @@ def by_key(keys: Keys, open_body: Callable[[bytes], Body]) -> Door:
     def asked(call: Asked) -> Opened:
         key = key_of_call(call.headers, call.query)
         source = keys.source_of(key) if key else None
-        return lambda raw: _opened(without_half_pairs(raw), source)
+        return Opened(body=lambda raw: _opened(without_half_pairs(raw), source), known=source)
 
     def _opened(raw: bytes, source: Source | None) -> tuple[Body, Source]:
         """The body taken apart, and whose it is: a body that can't be read names nobody."""

@@ -2,7 +2,7 @@
 
 import re
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any, Final
 
@@ -32,10 +32,18 @@ class Limits(Group):
     )
 
 
-async def read_body(chunks: AsyncIterator[bytes], *, encoding: str, claimed: str, limits: Limits) -> bytes:
+async def read_body(
+    chunks: AsyncIterator[bytes],
+    *,
+    encoding: str,
+    claimed: str,
+    limits: Limits,
+    grown: Callable[[int], None] = lambda _: None,
+) -> bytes:
     """The body, decompressed. Never holds more than `limits.body_bytes` of it, whatever was claimed or compressed.
 
-    `encoding` and `claimed` are the headers Content-Encoding and Content-Length as they came. Raises TooLarge,
+    `encoding` and `claimed` are the headers Content-Encoding and Content-Length as they came. `grown` hears how many
+    bytes are held more, and may raise. Raises TooLarge,
     UnsupportedEncoding, or BadRequest for a gzip that is broken.
     """
     named = encoding.strip().lower()
@@ -50,7 +58,9 @@ async def read_body(chunks: AsyncIterator[bytes], *, encoding: str, claimed: str
         came += len(chunk)
         if came > limits.body_bytes:
             raise _too_large(limits)
-        body += gunzip.feed(chunk, limits.body_bytes - len(body)) if gunzip else chunk
+        more = gunzip.feed(chunk, limits.body_bytes - len(body)) if gunzip else chunk
+        grown(len(more))
+        body += more
     if gunzip and came:
         gunzip.check_ended()
     return bytes(body)

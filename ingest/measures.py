@@ -29,6 +29,21 @@ _spool_age = Gauge(
     "stagepost_ingest_spool_oldest_age_seconds", "Since the receipt of the oldest in the spool; 0 when it is empty."
 )
 
+_held_back = Counter(
+    "stagepost_ingest_held_back",
+    "Calls told to come again: 429 by the rate of their storefront or client, 503 for want of room (in_flight).",
+    ["storefront", "limit"],
+)
+_in_flight = Gauge(
+    "stagepost_ingest_in_flight_bytes", "Of bodies that come in and records that wait for their acknowledgement."
+)
+_in_flight_limit = Gauge("stagepost_ingest_in_flight_limit_bytes", "STAGEPOST_IN_FLIGHT__MAX_BYTES.")
+
+
+def watch_room(taken: Callable[[], int], max_bytes: int) -> None:
+    _in_flight.set_function(taken)
+    _in_flight_limit.set(max_bytes)
+
 
 def watch(spool: Spool, max_bytes: int, clock: Callable[[], datetime]) -> None:
     """The spool's gauges look at it when they are asked."""
@@ -51,3 +66,13 @@ def accepted(storefront: str) -> Counter:
 @cache
 def rejected(storefront: str, code: str) -> Counter:
     return _rejected.labels(storefront, code)
+
+
+@cache
+def held_back(storefront: str, limit: str) -> Counter:
+    return _held_back.labels(storefront, limit)
+
+
+def no_room(storefront: str | None) -> None:
+    """Whose call it was may not have been known yet."""
+    held_back(storefront or "not known yet", "in_flight").inc()

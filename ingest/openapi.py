@@ -87,11 +87,13 @@ _TAKEN: Final = {
         ],
     },
 }
+COME_AGAIN: Final = (429, 503)
 Errors = dict[int, tuple[str, tuple[tuple[str, str], ...]]]
 ERRORS: Final[Errors] = {
     400: (
         "The body, or the only event in it, can't be taken; sending it again changes nothing",
         (
+            ("no_http", "Invalid HTTP request received."),
             ("malformed", "JSON is malformed: object keys must be strings (byte 8)"),
             ("invalid", "Expected `object | null`, got `str` - at `$.properties`"),
             ("missing_id", "`id` is missing: your own id of this event, the same whenever it is sent again"),
@@ -121,6 +123,23 @@ ERRORS: Final[Errors] = {
         "A Content-Encoding other than gzip",
         (("unsupported_encoding", "send the body as it is, or with Content-Encoding: gzip"),),
     ),
+    429: (
+        "Too fast; wait as Retry-After says and send the same again",
+        (
+            (
+                "storefront_too_fast",
+                "this storefront sends more than 2000 events a second, and has used up its burst of 20000; send the …",
+            ),
+            (
+                "client_too_fast",
+                "this address sends more than 100 events a second, and has used up its burst of 2000; send the …",
+            ),
+        ),
+    ),
+    431: (
+        "The request's line and headers are too long; the connection is closed",
+        (("headers_too_large", "the request's line and headers have over 32768 bytes"),),
+    ),
     500: ("The fault is ours", (("internal_error", "ingest failed; the fault is ours and is in its log"),)),
     503: (
         "Not taken now; wait as Retry-After says and send the same again",
@@ -129,6 +148,7 @@ ERRORS: Final[Errors] = {
                 "spool_full",
                 "Kafka does not acknowledge now, and the spool can't take more. Send the call again with the same …",
             ),
+            ("busy", "too much is under way at once; send the same again after a moment"),
             ("unavailable", "ingest has not reached Kafka yet"),
             ("too_slow", "the body did not come in in time"),
         ),
@@ -136,7 +156,7 @@ ERRORS: Final[Errors] = {
 }
 """Every error of the hot routes: status, what it means, and its codes with a message each."""
 WEBHOOK_ERRORS: Final[Errors] = {
-    **{status: said for status, said in ERRORS.items() if status not in (400, 401, 413)},
+    **{status: said for status, said in ERRORS.items() if status not in (400, 401, 413, 429)},
     400: ("The gzip is broken", (("malformed", "the body says Content-Encoding: gzip and is none"),)),
     401: (
         "The body is not signed with one of the storefront's secrets, or it has none: the answer is the same",
@@ -231,11 +251,11 @@ def _answers(errors: Errors, taken: dict[str, Any]) -> dict[str, Any]:
 
 def _error(status: int, means: str, codes: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     examples = {code: {"code": code, "message": message} for code, message in codes}
-    retry = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}} if status == 503 else None  # noqa: PLR2004
+    retry = {"Retry-After": {"schema": {"type": "integer", "minimum": 1}, "required": True, "description": "seconds"}}
     return {
         "description": means,
         "content": {"application/json": _content("Error", examples)},
-        **({"headers": retry} if retry else {}),
+        **({"headers": retry} if status in COME_AGAIN else {}),
     }
 
 

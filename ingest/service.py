@@ -14,6 +14,7 @@ from ingest import measures
 from ingest.app import Ingest, create_app
 from ingest.breaker import Closed, Open
 from ingest.drain import Drainer
+from ingest.gate import Gate
 from ingest.lasting import Holding, adopted
 from ingest.orphans import LOOKED_FOR_EVERY, Orphans
 from ingest.progress import InFlight, Reporter
@@ -83,6 +84,7 @@ async def serve_as(holding: Holding, spool: Spool, settings: IngestSettings) -> 
         secrets=Secrets(settings.webhook_secrets),
         network_key=settings.network_key.get_secret_value().encode(),
         publisher=Publisher(sender, settings.publish, in_flight, spool, switch),
+        gate=Gate(settings.rates, settings.in_flight),
         readiness=readiness,
         limits=settings.limits,
         clock=utc_now,

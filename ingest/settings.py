@@ -45,6 +45,35 @@ class SpoolSettings(Group):
     )
 
 
+class RateSettings(Group):
+    """Of one process: with three of them a storefront has three times as much. What is over is answered 429."""
+
+    storefront_events: int = Field(
+        default=2000, ge=1, description="a second, of one storefront: less than half of what a process takes in lists"
+    )
+    storefront_burst: int = Field(
+        default=20_000, ge=1, description="at once, of one storefront: a sale's first seconds, or a nightly job's lists"
+    )
+    client_events: int = Field(
+        default=100,
+        ge=1,
+        description="a second, of one address with a browser's key: an office, or a mobile provider's gateway",
+    )
+    client_burst: int = Field(default=2000, ge=1, description="at once, of one address with a browser's key")
+
+
+class InFlightSettings(Group):
+    max_bytes: int = Field(
+        default=134_217_728,
+        ge=1_048_576,
+        description="of bodies that come in and records that wait for their acknowledgement; the process takes about "
+        "twice that",
+    )
+    storefront_share: float = Field(
+        default=0.5, gt=0, le=1, description="of it that one storefront may take; what is over is answered 503"
+    )
+
+
 def _write_keys(given: Any) -> Any:  # noqa: ANN401  what pydantic hands over
     if not isinstance(given, str):
         return given
@@ -93,5 +122,7 @@ class IngestSettings(Settings):
         "share it on one machine",
     )
     limits: Limits = Limits()
+    rates: RateSettings = RateSettings()
+    in_flight: InFlightSettings = InFlightSettings()
     publish: PublishSettings = PublishSettings()
     spool: SpoolSettings = SpoolSettings()

@@ -66,6 +66,6 @@ def by_signature(secrets: Secrets, route: WebhookRoute) -> Door:
             source = secrets.source_of(route.platform, storefront, signature, raw)
             return route.open_delivery(without_half_pairs(raw), call.headers), source
 
-        return opened
+        return Opened(body=opened, sent_again=False)  # WooCommerce never, and Shopify gives a subscription up
 
     return asked

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
+from services.bounded_http import BoundedHttp
 from services.settings import HttpSettings
 from services.telemetry import metrics
 
@@ -69,6 +70,7 @@ def http_server(app: ASGIApp, http: HttpSettings) -> uvicorn.Server:
             port=http.port,
             log_config=None,
             access_log=False,
+            http=BoundedHttp,
             server_header=False,
             # Uvicorn by itself believes whoever calls from this machine, or FORWARDED_ALLOW_IPS.
             proxy_headers=bool(http.trusted_proxies),

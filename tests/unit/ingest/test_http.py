@@ -13,12 +13,13 @@ import pytest
 from ingest.app import Ingest, create_app
 from ingest.bootstrap import SETTINGS_PATHS
 from ingest.breaker import Closed
+from ingest.gate import Gate
 from ingest.limits import Limits
 from ingest.progress import InFlight
 from ingest.publish import Publisher
 from ingest.routes import HOT_ROUTES, PIXEL_ROUTES
 from ingest.service import new_event_id
-from ingest.settings import PublishSettings, SpoolSettings
+from ingest.settings import InFlightSettings, PublishSettings, RateSettings, SpoolSettings
 from ingest.signatures import Secrets
 from ingest.spool import Spool
 from ingest.storefronts import Keys
@@ -49,6 +50,7 @@ async def http(tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
             spool,
             Switch(Closed()),
         ),
+        gate=Gate(RateSettings(), InFlightSettings()),
         readiness=Readiness({"kafka"}),
         limits=Limits(body_bytes=10_000),
         clock=lambda: datetime.now(UTC),

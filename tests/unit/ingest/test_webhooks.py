@@ -10,11 +10,12 @@ from platforms import shopify_headers, signature, woocommerce_headers
 
 from ingest.app import Ingest, create_app
 from ingest.breaker import Closed
+from ingest.gate import Gate
 from ingest.limits import Limits
 from ingest.progress import InFlight
 from ingest.publish import Publisher
 from ingest.service import new_event_id
-from ingest.settings import IngestSettings, PublishSettings, SpoolSettings
+from ingest.settings import InFlightSettings, IngestSettings, PublishSettings, RateSettings, SpoolSettings
 from ingest.signatures import Secrets
 from ingest.spool import Spool
 from ingest.storefronts import Keys
@@ -48,6 +49,7 @@ async def http(tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
         secrets=Secrets(SECRETS),
         network_key=b"hides-the-networks",
         publisher=Publisher(Sender(kafka, client_id="test"), PublishSettings(), InFlight(), spool, Switch(Closed())),
+        gate=Gate(RateSettings(), InFlightSettings()),
         readiness=Readiness({"kafka"}),
         limits=Limits(body_bytes=10_000),
         clock=lambda: datetime.now(UTC),
