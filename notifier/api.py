@@ -1,5 +1,8 @@
 """The notifier's HTTP face: for operators, and for whoever watches the process."""
 
+from collections.abc import Callable
+from datetime import datetime
+from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
@@ -8,6 +11,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import reads
+from notifier.endpoints import DisabledEndpoints, Endpoints
 from notifier.status import Status
 from services.http import answer_errors
 from services.operator import bearer
@@ -16,7 +20,9 @@ from services.process import Readiness, operational_routes
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
-def create_app(engine: AsyncEngine, readiness: Readiness, operator_key: SecretStr) -> FastAPI:
+def create_app(
+    engine: AsyncEngine, readiness: Readiness, operator_key: SecretStr, clock: Callable[[], datetime]
+) -> FastAPI:
     app = FastAPI(title="Stagepost notifier", summary="What was sent to whom, what was not, and why.", redoc_url=None)
     app.router.routes.extend(operational_routes(readiness))
     answer_errors(app)
@@ -36,5 +42,17 @@ def create_app(engine: AsyncEngine, readiness: Readiness, operator_key: SecretSt
     async def summary() -> reads.Summary:
         """How many messages each follow-up has in each status."""
         return await reads.summary(engine)
+
+    endpoints = Endpoints(engine)
+
+    @app.get("/v1/endpoints", dependencies=operator)
+    async def disabled() -> DisabledEndpoints:
+        """Webhooks' endpoints that answered that they are gone: nothing is sent there until they are enabled."""
+        return await endpoints.disabled()
+
+    @app.post("/v1/endpoints/{storefront}/{name}/enable", dependencies=operator, status_code=HTTPStatus.NO_CONTENT)
+    async def enable(storefront: str, name: str) -> None:
+        """It is there again: what waited for it is sent at once."""
+        await endpoints.turn_on(storefront, name, clock())
 
     return app

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from notifier.check_endpoints import endpoints_amiss
 from notifier.check_templates import unrendered
 from notifier.followups import Entered, FollowUp
 from notifier.followups_file import what_reads
@@ -22,7 +23,11 @@ def check(directory: Path) -> Findings:
     templates = {path.stem for path in (directory / "templates").glob("*.mjml")}
     templates |= {template for follow_up in follow_ups.values() for template in follow_up.templates}
     return Findings(
-        found=(*(f for fault in faults for f in faults_of(fault)), *unrendered(directory, source, follow_ups)),
+        found=(
+            *(f for fault in faults for f in faults_of(fault)),
+            *unrendered(directory, source, follow_ups),
+            *endpoints_amiss(directory, source, follow_ups),
+        ),
         counts={"follow-up": len(follow_ups), "template": len(templates)},
         names=tuple(named for follow_up in follow_ups.values() for named in _stages_of(source, follow_up)),
     )

@@ -1,6 +1,7 @@
 """How handing over ended, and what becomes of the message then. Pure."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, assert_never
@@ -8,11 +9,21 @@ from uuid import UUID
 
 from notifier.status import Status
 
-MAX_ATTEMPTS: Final = 10
-"""Refusals before a message is given up: with the pauses below, after about six hours."""
 FIRST_PAUSE: Final = timedelta(seconds=10)
-PAUSE_GROWTH: Final = 3
-LONGEST_PAUSE: Final = timedelta(hours=1)
+MAIL_PAUSES: Final = tuple(min(FIRST_PAUSE * 3**n, timedelta(hours=1)) for n in range(9))
+"""After each refusal; one more, and a message is given up: after about six hours."""
+WEBHOOK_PAUSES: Final = (
+    timedelta(seconds=5),
+    timedelta(minutes=5),
+    timedelta(minutes=30),
+    timedelta(hours=2),
+    timedelta(hours=5),
+    timedelta(hours=10),
+    timedelta(hours=14),
+    timedelta(hours=20),
+    timedelta(hours=24),
+)
+"""As Standard Webhooks advises: a receiver that is mended over a weekend has missed nothing."""
 UNREACHABLE_PAUSE: Final = timedelta(seconds=10)
 """The server's absence is not the message's fault: it costs no attempt, and mail flows soon after it is back."""
 KEPT_OF_AN_ANSWER: Final = 200
@@ -36,27 +47,33 @@ class RetryAt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dead:
-    """Not delivered and never will be."""
+    """Not delivered and never will be. `closed`: neither will anything else that goes there."""
 
     why: str
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
-    """It may have been delivered: nobody answered after all of it was handed over."""
+    """It may have been delivered: nobody answered after all of it was handed over.
+
+    `again`: when to hand it over once more, where the receiver tells a repeat by its id.
+    """
 
     why: str
+    again: datetime | None = None
 
 
 Outcome = Delivered | RetryAt | Dead | Unknown
 
 
-def refused_for_now(message: UUID, attempt: int, why: str, now: datetime) -> RetryAt | Dead:
-    """`attempt` counts from 1. Pauses grow, with a jitter of ±25 % that is the message's own."""
-    if attempt >= MAX_ATTEMPTS:
+def refused_for_now(
+    message: UUID, attempt: int, why: str, now: datetime, pauses: Sequence[timedelta] = MAIL_PAUSES
+) -> RetryAt | Dead:
+    """`attempt` counts from 1. `pauses` grow, with a jitter of ±25 % that is the message's own."""
+    if attempt > len(pauses):
         return Dead(why=f"given up after {attempt} attempts: {why}")
-    pause = min(FIRST_PAUSE * PAUSE_GROWTH ** (attempt - 1), LONGEST_PAUSE)
-    return RetryAt(at=now + pause * _jitter(message, attempt), why=why, counted=True)
+    return RetryAt(at=now + pauses[attempt - 1] * _jitter(message, attempt), why=why, counted=True)
 
 
 def nobody_there(message: UUID, why: str, now: datetime) -> RetryAt:
@@ -81,7 +98,7 @@ class After:
 
 
 def after(outcome: Outcome, *, attempts: int, unknowns: int, resend_unknown: bool, now: datetime) -> After:
-    """An unknown outcome is final, but for transactional mail that asks to be sent once more under the same id."""
+    """An unknown outcome is final, but where a repeat is known by its id, or was asked for: then once more."""
     match outcome:
         case Delivered(answer=answer):
             return After(status=Status.SENT, answer=_short(answer), attempts=attempts + 1, unknowns=unknowns)
@@ -93,12 +110,12 @@ def after(outcome: Outcome, *, attempts: int, unknowns: int, resend_unknown: boo
             # What may have been delivered at an earlier attempt must never read as if it had not.
             status = Status.UNKNOWN if unknowns else Status.DEAD
             return After(status=status, answer=_short(why), attempts=attempts + 1, unknowns=unknowns)
-        case Unknown(why=why):
-            again = resend_unknown and unknowns == 0
+        case Unknown(why=why, again=again):
+            due_at = again or (now + FIRST_PAUSE if resend_unknown and unknowns == 0 else None)
             return After(
-                status=Status.RETRY if again else Status.UNKNOWN,
+                status=Status.UNKNOWN if due_at is None else Status.RETRY,
                 answer=_short(why),
-                due_at=now + FIRST_PAUSE if again else None,
+                due_at=due_at,
                 attempts=attempts + 1,
                 unknowns=unknowns + 1,
             )

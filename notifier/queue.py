@@ -231,17 +231,24 @@ class Queue:
                 await feedback.was_sent(connection, message_id, now)
             return result
 
-    async def sweep(self, resends: Callable[[str], bool], now: datetime) -> list[tuple[str, After]]:
-        """Ends the leases that ran out: claimed → due again, sending → unknown. `resends` says which follow-ups may."""
+    async def sweep(self, channel: str, resends: Callable[[str], bool], now: datetime) -> list[tuple[str, After]]:
+        """Ends a channel's leases that ran out: claimed → due again, sending → unknown.
+
+        `resends` says which follow-ups may be sent once more.
+        """
         async with transaction(self._engine) as connection:
             await connection.execute(
                 sa.update(messages)
-                .where(messages.c.id.in_(_expired(Status.CLAIMED, now)))
+                .where(messages.c.id.in_(_expired(channel, now)))
                 .values(status=Status.PENDING, claimed_by=None, lease_until=None, changed_at=now)
             )
             lost = await connection.execute(
                 sa.select(messages.c.id, messages.c.follow_up, messages.c.attempts, messages.c.unknowns)
-                .where(messages.c.status == Status.SENDING, messages.c.lease_until < now)
+                .where(
+                    messages.c.status == Status.SENDING,
+                    messages.c.lease_until < now,
+                    messages.c.channel == channel,
+                )
                 .order_by(messages.c.id)
                 .with_for_update(skip_locked=True)
             )
@@ -259,10 +266,10 @@ class Queue:
             return written
 
 
-def _expired(status: Status, now: datetime) -> sa.Select[tuple[UUID]]:
+def _expired(channel: str, now: datetime) -> sa.Select[tuple[UUID]]:
     return (
         sa.select(messages.c.id)
-        .where(messages.c.status == status, messages.c.lease_until < now)
+        .where(messages.c.status == Status.CLAIMED, messages.c.lease_until < now, messages.c.channel == channel)
         .with_for_update(skip_locked=True)
     )
 

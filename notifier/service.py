@@ -4,13 +4,17 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 
 from notifier import tables
 from notifier.api import create_app
+from notifier.channels.channel import Channel
 from notifier.channels.email import EmailChannel
-from notifier.followups import EMAIL, FollowUps
+from notifier.channels.webhook import WebhookChannel
+from notifier.endpoints import Endpoints
+from notifier.followups import EMAIL, WEBHOOK, FollowUps
 from notifier.in_force import Terms, following
 from notifier.intake import Intake
 from notifier.outbox import Outbox
@@ -74,7 +78,10 @@ async def serve(settings: NotifierSettings) -> None:
     engine = create_engine(settings.postgres, application="notifier")
     offsets = Offsets(engine, tables.offsets)
     sender = Sender(settings.kafka, client_id="notifier")
-    channels = {EMAIL: EmailChannel(settings.smtp, _now)}
+    channels: dict[str, Channel[Any]] = {
+        EMAIL: EmailChannel(settings.smtp, _now),
+        WEBHOOK: WebhookChannel(settings.webhooks, Endpoints(engine)),
+    }
     try:
         await check_migrated(engine)
         await check_topics(settings.kafka)
@@ -84,7 +91,8 @@ async def serve(settings: NotifierSettings) -> None:
         def follow_ups() -> FollowUps:
             return terms.now().follow_ups
 
-        queue = Queue(engine, sending_lease=settings.smtp.timeout * ANSWERS_A_MAIL, caps=settings.claims)
+        lease = max(settings.smtp.timeout * ANSWERS_A_MAIL, settings.webhooks.timeout * 2)
+        queue = Queue(engine, sending_lease=lease, caps=settings.claims)
         readiness = Readiness({"revision", "feed"})
         taking = Taking(Intake(feed, offsets, engine, follow_ups, _now), feed, terms, readiness)
         links = settings.links.maker()
@@ -119,7 +127,7 @@ async def serve(settings: NotifierSettings) -> None:
         async def say(stopping: asyncio.Event) -> None:
             await repeat(outbox.step, stopping, idle=REST_WITHOUT_EVENTS)
 
-        app = create_app(engine, readiness, settings.operator_key)
+        app = create_app(engine, readiness, settings.operator_key, _now)
         jobs = {
             "intake": take_in,
             "look": looking,

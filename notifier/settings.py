@@ -1,12 +1,16 @@
 """What the notifier is told from outside."""
 
+import base64
 import ssl
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+import msgspec
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic_settings import NoDecode
 
 from notifier.claims import Caps
 from notifier.links import LinkMaker, Signer
@@ -62,6 +66,68 @@ class LinksSettings(Group):
         return LinkMaker(base=self.url, signer=Signer(self.secret.get_secret_value(), previous))
 
 
+def _secrets(given: Any) -> Any:  # noqa: ANN401  what pydantic hands over
+    """A secret may stand alone: two are for the time in which one takes the other's place."""
+    if isinstance(given, str):
+        try:
+            given = msgspec.json.decode(given, type=dict[str, str | list[str]])
+        except msgspec.DecodeError as error:
+            raise ValueError(f'must be JSON, as in {{"main-shop/retargeting": "whsec_…"}}: {error}') from None
+    return {name: (one,) if isinstance(one, str) else one for name, one in dict(given).items()}
+
+
+def _signs(secret: SecretStr) -> SecretStr:
+    said = secret.get_secret_value()
+    try:
+        key = base64.b64decode(said.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = b""
+    if not said.startswith("whsec_") or not LEAST_KEY <= len(key) <= MOST_KEY:
+        raise ValueError(f"a secret is written whsec_ and {LEAST_KEY} to {MOST_KEY} bytes in base64")
+    return secret
+
+
+LEAST_KEY: Final = 24
+MOST_KEY: Final = 64
+"""Bytes, as Standard Webhooks asks."""
+
+
+def _networks(given: Any) -> Any:  # noqa: ANN401  what pydantic hands over
+    if not isinstance(given, str):
+        return given
+    return tuple(ip_network(one.strip()) for one in given.split(",") if one.strip())
+
+
+class WebhookSettings(Group):
+    secrets: Annotated[
+        dict[str, tuple[Annotated[SecretStr, AfterValidator(_signs)], ...]],
+        NoDecode,
+        BeforeValidator(_secrets),
+    ] = Field(
+        default_factory=dict,
+        description="JSON: what each endpoint's webhooks are signed with, by `storefront/endpoint`",
+    )
+    allow_private: Annotated[
+        tuple[IPv4Network | IPv6Network, ...],
+        NoDecode,
+        BeforeValidator(_networks),
+        Field(description="networks of yours, with commas, that webhooks may go to; for development"),
+    ] = ()
+    connections: int = Field(default=8, ge=1, le=100, description="so many webhooks at a time")
+    timeout: Duration = Field(
+        default=timedelta(seconds=20),
+        ge=timedelta(seconds=1),
+        le=timedelta(seconds=60),
+        description="for one webhook, from its name's look-up to the answer; Standard Webhooks says 15 to 30 s",
+    )
+
+
+class WebhooksOnly(Settings):
+    """Of `stagepost check`."""
+
+    webhooks: WebhookSettings = WebhookSettings()
+
+
 class NotifierHttp(HttpSettings):
     port: int = Field(default=8082, ge=0, le=65535, description="0 takes a free one")
 
@@ -71,6 +137,7 @@ class NotifierSettings(Settings):
     postgres: PostgresSettings
     smtp: SmtpSettings
     links: LinksSettings
+    webhooks: WebhookSettings = WebhookSettings()
     operator_key: SecretStr = Field(min_length=16, description="opens the operators' routes")
     http: NotifierHttp = NotifierHttp()
     claims: Caps = Caps()

@@ -165,6 +165,15 @@ follow_ups = sa.Table(
     sa.Column("since", sa.DateTime(timezone=True), nullable=False),
 )
 
+disabled_endpoints = sa.Table(
+    "disabled_endpoints",
+    metadata,
+    # Webhooks' endpoints that answered 410, by `storefront/name`, until an operator enables them again.
+    sa.Column("endpoint", sa.Text, primary_key=True),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+)
+
 dead_letters = sa.Table(
     "dead_letters",
     metadata,

@@ -105,11 +105,13 @@ class Worker:
         if self._swept_at is not None and now - self._swept_at < SWEEP_EVERY:
             return
         self._swept_at = now
-        for follow_up, result in await self._queue.sweep(self._resends, now):
+        for follow_up, result in await self._queue.sweep(self._name, self._resends, now):
             MESSAGES.labels(follow_up, str(result.status)).inc()
             log.warning("a message's outcome is unknown", follow_up=follow_up, status=str(result.status))
 
     def _resends(self, name: str) -> bool:
+        if self._channel.repeats_known:
+            return True
         follow_up = self._terms.follow_ups.get(name) if self._terms else None
         return follow_up is not None and follow_up.resend_unknown and follow_up.purpose is Purpose.TRANSACTIONAL
 
@@ -190,6 +192,7 @@ class Worker:
         claimed = ready.claimed
         parcel = Parcel(
             id=claimed.message.id,
+            shop=claimed.storefront,
             storefront=ready.storefront,
             address=ready.send.address,
             name=ready.name,

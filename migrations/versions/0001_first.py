@@ -522,6 +522,14 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
         schema="notifier",
     )
     op.create_table(
+        "disabled_endpoints",
+        sa.Column("endpoint", sa.Text(), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("endpoint", name=op.f("disabled_endpoints_pkey")),
+        schema="notifier",
+    )
+    op.create_table(
         "instances",
         sa.Column("instance", sa.Uuid(), nullable=False),
         sa.Column("customer_id", sa.Uuid(), nullable=False),

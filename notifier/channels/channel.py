@@ -19,7 +19,7 @@ from services.contracts.storefront import Storefront
 class Payload:
     """What a program is told of a message: JSON."""
 
-    body: bytes
+    body: str
 
 
 Content = Rendered | Payload
@@ -27,14 +27,15 @@ Content = Rendered | Payload
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
-    """One message as it is handed over. `id`, `dated` and `content` are the same at every attempt.
+    """One message as it is handed over. `id` and `dated` are the same at every attempt.
 
-    `address` is whatever the channel calls its recipient by: a mail address, an endpoint's name. `dated` is when it was
-    first about to be sent; `attempt` counts from 1. `unsubscribe` is the page that ends mail of its kind, where there
-    is one.
+    `shop` is the storefront's name in routes and keys. `address` is whatever the channel calls its recipient by: a mail
+    address, an endpoint's name. `dated` is when it was first about to be sent; `attempt` counts from 1. `unsubscribe`
+    is the page that ends mail of its kind, where there is one.
     """
 
     id: UUID
+    shop: str
     storefront: Storefront
     address: str
     name: str | None
@@ -69,6 +70,11 @@ class Channel(Protocol[C]):
     @property
     def resting(self) -> bool:
         """Whether the far side could not be reached a moment ago, for anything."""
+        ...
+
+    @property
+    def repeats_known(self) -> bool:
+        """Whether its receivers drop what comes twice under one id: then what had no answer is repeated."""
         ...
 
     async def open(self, wanted: int) -> Sequence[C]:

@@ -209,6 +209,11 @@ class EmailChannel:
     def resting(self) -> bool:
         return self._rest_until is not None and self._clock() < self._rest_until
 
+    @property
+    def repeats_known(self) -> bool:
+        """A person reads both."""
+        return False
+
     async def open(self, wanted: int) -> list[SmtpConnection]:
         await self._drop_stale()
         ready = [self._idle.popleft() for _ in range(min(wanted, len(self._idle)))]

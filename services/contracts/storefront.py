@@ -49,6 +49,21 @@ MARKETING_STOPS_IN: Final = {"satisfaction": ["unhappy"]}
 """Whoever is unhappy is a case for a person, and not somebody to send offers to. Every preset has the track."""
 
 
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a storefront's webhooks go. What they are signed with is no matter of files: it is a setting."""
+
+    url: Annotated[str, Meta(description="https, on the internet.", examples=["https://hooks.example/stagepost"])]
+    tells: Annotated[
+        list[Literal["email", "phone", "name", "traits"]],
+        Meta(description="What of the customer is said there, beside their id. Only what a server said."),
+    ] = []
+
+
+def endpoint_key(storefront: str, endpoint: str) -> str:
+    """How settings and operators name one endpoint of one storefront."""
+    return f"{storefront}/{endpoint}"
+
+
 class Storefront(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A source of events: one shop as its customers know it."""
 
@@ -89,6 +104,9 @@ class Storefront(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         Meta(description="By track the stages in which a customer gets no marketing."),
     ] = msgspec.field(default_factory=MARKETING_STOPS_IN.copy)
     delivery: Annotated[Delivery, Meta(description="To whom all of it goes.", examples=["live", "shadow"])] = "live"
+    endpoints: Annotated[
+        dict[str, Endpoint], Meta(description="Where steps with `channel: webhook` go, each by its name.")
+    ] = {}
 
 
 StorefrontsWritten = dict[str, Storefront]

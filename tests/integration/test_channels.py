@@ -6,16 +6,23 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier.channels.channel import Channel, Parcel
 from notifier.outcomes import Dead, Delivered, Outcome, RetryAt, Unknown
 from tests.integration.far_sides import FAR_SIDES, FarSide
-from tests.integration.notifier_world import Clock
+from tests.integration.notifier_world import Clock, database
+
+
+@pytest.fixture(scope="session")
+async def own_database(postgres: str) -> AsyncIterator[AsyncEngine]:
+    async with database(postgres) as engine:
+        yield engine
 
 
 @pytest.fixture(params=FAR_SIDES)
-async def far_side(request: pytest.FixtureRequest) -> AsyncIterator[FarSide]:
-    async with FAR_SIDES[request.param]() as side:
+async def far_side(request: pytest.FixtureRequest, own_database: AsyncEngine) -> AsyncIterator[FarSide]:
+    async with FAR_SIDES[request.param](own_database) as side:
         yield side
 
 
@@ -87,7 +94,7 @@ async def test_what_is_refused_for_ever_is_dead_at_once(far_side: FarSide, chann
 
 
 async def test_nobody_there_is_no_fault_of_the_message(far_side: FarSide, channel: Channel[Any], clock: Clock) -> None:
-    far_side.go_away()
+    await far_side.go_away()
     outcome = await handed_over(channel, far_side.parcel(), clock)
     assert outcome is None or isinstance(outcome, RetryAt)
     assert outcome is not None or channel.resting, "where no connection stands, it is not asked for at once again"
@@ -97,7 +104,7 @@ async def test_a_far_side_that_went_away_between_two_parcels_loses_none(
     far_side: FarSide, channel: Channel[Any], clock: Clock
 ) -> None:
     assert isinstance(await handed_over(channel, far_side.parcel(), clock), Delivered)
-    far_side.go_away()
+    await far_side.go_away()
     outcome = await handed_over(channel, far_side.parcel(id=uuid4()), clock)
     assert outcome is None or isinstance(outcome, RetryAt)
 

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from notifier.channels.channel import Parcel
 from notifier.channels.email import EmailChannel
-from notifier.outcomes import MAX_ATTEMPTS, Dead, Delivered, Outcome, RetryAt, Unknown
+from notifier.outcomes import MAIL_PAUSES, Dead, Delivered, Outcome, RetryAt, Unknown
 from notifier.render import Rendered
 from notifier.settings import SmtpSettings
 from tests.integration.notifier_world import Clock, smtp_server
@@ -78,7 +78,7 @@ async def test_a_passing_refusal_is_tried_again_later(command: str, answer: str)
 async def test_passing_refusals_end_in_dead() -> None:
     async with smtp_server() as server:
         server.at["RCPT"] = "450 busy"
-        assert isinstance(await delivered(server.port, mail(attempt=MAX_ATTEMPTS), Clock()), Dead)
+        assert isinstance(await delivered(server.port, mail(attempt=len(MAIL_PAUSES) + 1), Clock()), Dead)
 
 
 async def test_a_refused_sender_does_not_bury_the_mail_to_everybody() -> None:

@@ -25,10 +25,10 @@ def as_written(field: FieldInfo) -> str:
     """The default, as it would stand in the environment."""
     if field.default_factory is default_shop:
         return "the default shop"
-    default = field.default
+    default = field.get_default(call_default_factory=True, validated_data={})
     if default is PydanticUndefined:
         return "**must be given**"
-    if default is None:
+    if default is None or default in ((), {}):
         return "none"
     if isinstance(default, timedelta):
         return f"`{_duration(field, default)}`"

@@ -56,6 +56,7 @@ def parcel(**changes: Any) -> Parcel:  # noqa: ANN401  any of its fields
     return Parcel(
         **{
             "id": uid("message"),
+            "shop": "main-shop",
             "storefront": STOREFRONT,
             "address": "ada@mail.example",
             "name": "Ada",

@@ -94,4 +94,4 @@ def test_without_a_page_it_is_unsubscribed_by_mail_and_nothing_promises_a_button
 
 def test_what_is_for_programs_is_no_mail() -> None:
     with pytest.raises(ValueError, match="HTML and text"):
-        build(parcel(content=Payload(body=b"{}")))
+        build(parcel(content=Payload(body="{}")))

@@ -1,11 +1,12 @@
 """What becomes of a message, by how handing it over ended."""
 
 from datetime import timedelta
-from itertools import pairwise
+
+import pytest
 
 from notifier.outcomes import (
-    LONGEST_PAUSE,
-    MAX_ATTEMPTS,
+    MAIL_PAUSES,
+    WEBHOOK_PAUSES,
     After,
     Dead,
     Delivered,
@@ -28,16 +29,21 @@ def test_accepted_is_sent() -> None:
     assert settled(Delivered(answer="250 OK")).status is Status.SENT
 
 
-def test_pauses_grow_and_end() -> None:
+@pytest.mark.parametrize("schedule", [MAIL_PAUSES, WEBHOOK_PAUSES])
+def test_pauses_grow_and_end(schedule: tuple[timedelta, ...]) -> None:
     pauses = []
-    for attempt in range(1, MAX_ATTEMPTS):
-        outcome = refused_for_now(uid("m"), attempt, "450 busy", NOON)
+    for attempt in range(1, len(schedule) + 1):
+        outcome = refused_for_now(uid("m"), attempt, "450 busy", NOON, schedule)
         assert isinstance(outcome, RetryAt)
         pauses.append(outcome.at - NOON)
-    assert pauses[0] < timedelta(seconds=13)
-    assert all(earlier < later for earlier, later in pairwise(pauses[:6]))
-    assert max(pauses) <= LONGEST_PAUSE * 1.25
-    assert isinstance(refused_for_now(uid("m"), MAX_ATTEMPTS, "450 busy", NOON), Dead)
+    assert all(meant * 0.75 <= pause <= meant * 1.25 for pause, meant in zip(pauses, schedule, strict=True))
+    assert list(schedule) == sorted(schedule)
+    assert isinstance(refused_for_now(uid("m"), len(schedule) + 1, "450 busy", NOON, schedule), Dead)
+
+
+def test_mail_is_given_up_after_six_hours_and_a_webhook_after_three_days() -> None:
+    assert timedelta(hours=4) < sum(MAIL_PAUSES, timedelta()) < timedelta(hours=8)
+    assert timedelta(days=3) < sum(WEBHOOK_PAUSES, timedelta()) < timedelta(days=4)
 
 
 def test_messages_refused_together_do_not_come_back_together() -> None:
@@ -55,6 +61,13 @@ def test_a_server_that_is_away_costs_no_attempt() -> None:
 def test_an_unknown_outcome_is_final() -> None:
     result = settled(Unknown(why="timeout"))
     assert (result.status, result.due_at, result.unknowns) == (Status.UNKNOWN, None, 1)
+
+
+def test_where_a_repeat_is_known_by_its_id_it_is_handed_over_again_until_that_ends() -> None:
+    again = NOON + timedelta(minutes=5)
+    result = settled(Unknown(why="timeout", again=again), attempts=1, unknowns=1)
+    assert (result.status, result.due_at, result.attempts, result.unknowns) == (Status.RETRY, again, 2, 2)
+    assert settled(Unknown(why="timeout"), attempts=9, unknowns=2).status is Status.UNKNOWN
 
 
 def test_a_follow_up_that_asks_for_it_is_sent_once_more_and_only_once() -> None:

@@ -1,0 +1,248 @@
+"""Posting to a real HTTP server: every way in which that can end, and every way in which it must not go inside."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from ipaddress import ip_network
+from typing import Any
+from uuid import uuid4
+
+import aiohttp
+import pytest
+import trustme
+from aiohttp import web
+from msgspec.structs import replace
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from notifier.channels.webhook import OFF_PAUSE, Inside, WebhookChannel
+from notifier.outcomes import WEBHOOK_PAUSES, Dead, Delivered, Outcome, RetryAt, Unknown
+from services.contracts.storefront import Endpoint
+from services.errors import NotFound
+from tests.integration.far_sides import Sink, answers, sink, takes
+from tests.integration.notifier_world import Clock, database
+from tests.unit.notifier.builders import STOREFRONT
+
+Writer = Callable[[asyncio.StreamWriter], Any]
+
+
+@pytest.fixture(scope="session")
+async def own_database(postgres: str) -> AsyncIterator[AsyncEngine]:
+    async with database(postgres) as engine:
+        yield engine
+
+
+@pytest.fixture
+async def server(own_database: AsyncEngine) -> AsyncIterator[Sink]:
+    async with sink(own_database) as one:
+        yield one
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+async def posted(server: Sink, clock: Clock, *, attempt: int = 1, url: str | None = None, **changes: Any) -> Outcome:  # noqa: ANN401  any setting
+    channel = server.channel(clock, **changes)
+    parcel = server.parcel(id=uuid4(), attempt=attempt)
+    if url is not None:
+        endpoints = {**parcel.storefront.endpoints, "hook": Endpoint(url=url)}
+        parcel = server.parcel(id=uuid4(), attempt=attempt, storefront=replace(STOREFRONT, endpoints=endpoints))
+    try:
+        (connection,) = await channel.open(1)
+        return await connection.deliver(parcel, clock.now)
+    finally:
+        await channel.close()
+
+
+async def test_it_comes_signed_as_json_and_says_who_we_are(server: Sink, clock: Clock) -> None:
+    assert isinstance(await posted(server, clock), Delivered)
+    ((path, headers, said),) = server.requests  # the server has verified it with the library
+    assert (path, said) == ("/hook", {"said": "Grüße"})
+    assert headers["Content-Type"] == "application/json"
+    assert headers["User-Agent"].startswith("Stagepost")
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_a_redirect_is_a_failure_and_is_not_followed(server: Sink, clock: Clock, status: int) -> None:
+    server.answer = answers(status, Location=server.url("/elsewhere"))
+    assert isinstance(await posted(server, clock), RetryAt)
+    assert [path for path, _, _ in server.requests] == ["/hook"]
+
+
+@pytest.mark.parametrize("status", [400, 404, 429, 500, 503])
+async def test_what_fails_is_tried_ten_times_over_three_days(server: Sink, clock: Clock, status: int) -> None:
+    server.answer = answers(status)
+    for attempt, pause in enumerate(WEBHOOK_PAUSES, 1):
+        outcome = await posted(server, clock, attempt=attempt)
+        assert isinstance(outcome, RetryAt)
+        assert pause * 0.75 <= outcome.at - clock.now <= pause * 1.25
+    assert isinstance(await posted(server, clock, attempt=10), Dead)
+
+
+async def test_retry_after_is_honoured(server: Sink, clock: Clock) -> None:
+    server.answer = answers(429, **{"Retry-After": "3600"})
+    outcome = await posted(server, clock)
+    assert isinstance(outcome, RetryAt)
+    assert outcome.at == clock.now + timedelta(hours=1)
+
+
+async def test_gone_disables_the_endpoint_until_an_operator_enables_it(server: Sink, clock: Clock) -> None:
+    server.answer = answers(410)
+    assert isinstance(await posted(server, clock), Dead)
+    server.answer = takes
+    waiting = await posted(server, clock)
+    assert isinstance(waiting, RetryAt)
+    assert not waiting.counted
+    assert waiting.at == clock.now + OFF_PAUSE
+    assert len(server.requests) == 1, "nobody asks there any more"
+    (disabled,) = (await server.switches.disabled()).endpoints
+    assert (disabled.endpoint, disabled.why, disabled.since) == ("main-shop/hook", "410 Gone", clock.now)
+    await server.switches.turn_on("main-shop", "hook", clock.now)
+    assert isinstance(await posted(server, clock), Delivered)
+    with pytest.raises(NotFound):
+        await server.switches.turn_on("main-shop", "hook", clock.now)
+
+
+async def test_one_that_hangs_may_have_it_and_gets_it_again(server: Sink, clock: Clock) -> None:
+    server.answer = server.hang
+    outcome = await posted(server, clock)
+    assert isinstance(outcome, Unknown)
+    assert outcome.again is not None
+    assert outcome.again > clock.now
+    last = await posted(server, clock, attempt=10)
+    assert isinstance(last, Unknown)
+    assert last.again is None
+
+
+async def test_an_endless_answer_is_cut_and_its_first_line_counts(server: Sink, clock: Clock) -> None:
+    written = 0
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        nonlocal written
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while not server.stopping.is_set():
+            await response.write(b"x" * 65_536)
+            written += 65_536
+        return response
+
+    server.answer = endless
+    started = asyncio.get_running_loop().time()
+    assert isinstance(await posted(server, clock, timeout=timedelta(seconds=10)), Delivered)
+    assert asyncio.get_running_loop().time() - started < 5
+    assert written < 16 * 2**20
+
+
+@asynccontextmanager
+async def raw(write: Writer) -> AsyncIterator[str]:
+    """A server that reads a request and then writes whatever it likes, as long as it can."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            await write(writer)
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/"
+    finally:
+        listening.close()
+
+
+def over_and_over(said: bytes, first: bytes = b"") -> Writer:
+    async def write(writer: asyncio.StreamWriter) -> None:
+        writer.write(first)
+        while True:
+            writer.write(said)
+            await writer.drain()
+
+    return write
+
+
+def once(said: bytes) -> Writer:
+    async def write(writer: asyncio.StreamWriter) -> None:
+        writer.write(said)
+        await writer.drain()
+
+    return write
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        over_and_over(b"HTTP/1.1 100 Continue\r\n\r\n"),
+        over_and_over(b"x-header: value\r\n", first=b"HTTP/1.1 200 OK\r\n"),
+        over_and_over(b"x", first=b"HTTP/1.1 200 "),
+        over_and_over(b"x"),
+        once(b""),
+        once(b"HTTP/1.1 2"),
+        once(b"SSH-2.0-OpenSSH\r\n"),
+    ],
+    ids=["endless 1xx", "endless headers", "endless line", "endless noise", "hangs up", "half a line", "no HTTP"],
+)
+async def test_what_is_no_answer_ends_in_time_and_may_have_arrived(server: Sink, clock: Clock, write: Writer) -> None:
+    async with raw(write) as url, asyncio.timeout(5):
+        outcome = await posted(server, clock, url=url)
+    assert isinstance(outcome, Unknown)
+    assert outcome.again is not None
+    assert len(outcome.why) < 1000
+
+
+async def test_nobody_at_the_port_has_not_got_it(server: Sink, clock: Clock) -> None:
+    await server.go_away()
+    outcome = await posted(server, clock)
+    assert isinstance(outcome, RetryAt)
+    assert outcome.counted
+
+
+async def test_without_a_secret_nothing_leaves_and_it_waits_for_one(server: Sink, clock: Clock) -> None:
+    outcome = await posted(server, clock, secrets={})
+    assert isinstance(outcome, RetryAt)
+    assert "STAGEPOST_WEBHOOKS__SECRETS" in outcome.why
+    assert server.requests == []
+
+
+async def test_a_certificate_that_nobody_trusts_gets_nothing(server: Sink, clock: Clock) -> None:
+    heard: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.read(1))
+        writer.close()
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    port = listening.sockets[0].getsockname()[1]
+    outcome = await posted(server, clock, url=f"https://127.0.0.1:{port}/")
+    listening.close()
+    assert isinstance(outcome, RetryAt)
+    assert heard == []
+
+
+async def test_a_name_that_leads_inside_is_refused_when_it_is_connected_to(server: Sink, clock: Clock) -> None:
+    """Of this machine only ::1 is allowed, so `localhost` may be declared, and leads to 127.0.0.1 as well."""
+    url = f"http://localhost:{server.port}/hook"
+    outcome = await posted(server, clock, url=url, allow_private=(ip_network("::1"),))
+    assert isinstance(outcome, Dead)
+    assert "no address of the internet" in outcome.why
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::ffff:127.0.0.1]", "localhost"])
+async def test_no_connection_to_the_inside_stands_however_it_is_asked_for(
+    server: Sink, clock: Clock, host: str
+) -> None:
+    channel: WebhookChannel = server.channel(clock, allow_private=())
+    (connection,) = await channel.open(1)
+    with pytest.raises(aiohttp.ClientConnectorError) as refused:
+        await connection.session.post(f"http://{host}:{server.port}/")
+    assert isinstance(refused.value.os_error, Inside)
+    await channel.close()
+    assert server.requests == []
