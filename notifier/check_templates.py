@@ -1,16 +1,16 @@
 """`stagepost check`: each follow-up is written as it would be sent, with content that has all, and that has nothing."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
 
-from notifier.followups import FollowUp, FollowUps
+from notifier.followups import Coupon, FollowUp, FollowUps
 from notifier.render import Renderer, RenderError
-from notifier.samples import sample_contents
 from notifier.steps_file import names_a_template
-from services.checks import Finding, Level, finding_at
-from services.contracts.storefront import Storefront
+from notifier.trial import stumbles
+from services.checks import Finding, Level, faults_of, finding_at
 from services.errors import ShopError
 from services.shop import YamlFile, read_shop
 
@@ -23,50 +23,57 @@ def unrendered(directory: Path, source: YamlFile, follow_ups: FollowUps) -> Iter
         storefronts = read_shop(directory)[0].storefronts
     except ShopError:
         return  # told of by whoever looks at storefronts.yaml
-    renderer = Renderer(directory)
+    try:
+        renderer = Renderer(directory)
+    except ShopError as error:
+        yield from faults_of(error)
+        return
     for follow_up in follow_ups.values():
-        for template, where in _templates_of(follow_up, source):
+        for look in _looks_of(follow_up, source):
             for storefront in storefronts.values():
-                if (found := _stumble(renderer, follow_up, template, where, storefront, source)) is not None:
-                    yield found
+                stumbled = next(stumbles(renderer, follow_up, storefront, look.template, look.coupon), None)
+                if stumbled is not None:
+                    said, why = stumbled
+                    yield _placed(why, follow_up, look, source, said)
                     break
 
 
-def _templates_of(follow_up: FollowUp, source: YamlFile) -> Iterator[tuple[str, Where]]:
-    """Each template with the keys that lead to where it is named, where it can be one's name at all."""
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A template with the coupon that it may speak of, and the keys that lead to where it is named."""
+
+    template: str
+    coupon: Coupon | None
+    where: Where
+
+
+def _looks_of(follow_up: FollowUp, source: YamlFile) -> Iterator[_Look]:
+    """Of what can be a template's name at all."""
     several = source.holds((follow_up.name, "steps"))
     for step in follow_up.steps:
         at: Where = (follow_up.name, "steps", step.number - 1) if several else (follow_up.name,)
-        named = [(step.template, (*at, "template"))]
-        named += [(variant.template, (*at, "variants", variant.name, "template")) for variant in step.variants]
-        yield from ((template, where) for template, where in named if template and names_a_template(template))
+        for variant in (None, *step.variants):
+            template, coupon = step.look(variant.name if variant else None)
+            where = (*at, "variants", variant.name, "template") if variant and variant.template else (*at, "template")
+            if template is not None and names_a_template(template):
+                yield _Look(template, coupon, where)
 
 
-def _stumble(
-    renderer: Renderer, follow_up: FollowUp, template: str, where: Where, storefront: Storefront, source: YamlFile
-) -> Finding | None:
-    for said, content in sample_contents(follow_up, storefront).items():
-        try:
-            renderer.render(template, content)
-        except RenderError as error:
-            return _placed(error, follow_up, template, where, source, said)
-    return None
-
-
-def _placed(
-    error: RenderError, follow_up: FollowUp, template: str, where: Where, source: YamlFile, said: str
-) -> Finding:
-    """In the shop's own template, where that can be told; else where the follow-up names it."""
+def _placed(error: RenderError, follow_up: FollowUp, look: _Look, source: YamlFile, said: str) -> Finding:
+    """In the shop's own template or words, where that can be told; else where the follow-up names it."""
     what, templates = " ".join(str(error).split()), source.path.parent / "templates"
     if isinstance(error.__cause__, jinja2.TemplateNotFound):
         ours = ", ".join(sorted({path.stem for path in templates.glob("*.mjml")})) or "none yet"
         fix = f"write {templates}/{error.__cause__.name}; the shop's own are: {ours}"
-        return finding_at(source, where, Level.FAULT, what, fix)
+        return finding_at(source, look.where, Level.FAULT, what, fix)
     fix = f"`stagepost preview {follow_up.name}` shows it"
     what = f"{what} (for {said})"
-    file, line = _line_of(error.__cause__, templates / f"{template}.mjml")
+    if error.word is not None and error.word.file.is_relative_to(templates):
+        line, column = error.word.mark
+        return Finding(file=str(error.word.file), line=line, column=column, level=Level.FAULT, message=what, fix=fix)
+    file, line = _line_of(error.__cause__, templates / f"{look.template}.mjml")
     if not file.is_relative_to(templates) or not file.exists():
-        return finding_at(source, where, Level.FAULT, what, fix)
+        return finding_at(source, look.where, Level.FAULT, what, fix)
     return Finding(file=str(file), line=line, column=1, level=Level.FAULT, message=what, fix=fix)
 
 

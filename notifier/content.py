@@ -1,35 +1,35 @@
 """What a template may speak of: the shop, the customer's name, and what the instance is about. Pure.
 
 Everything here was said by a server, or stands in the shop's own files. Of an item that only a browser named, not even
-its id is shown: it is text that a stranger could have written.
+its id is shown: it is text that a stranger could have written. What leads outside the shop's own domains is left out.
 """
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-from babel.core import Locale, UnknownLocaleError
-from babel.numbers import format_currency
+from babel.core import Locale
 
-from notifier.followups import FollowUp, Purpose
+from notifier import shown
+from notifier.coupons import Issued
+from notifier.domains import own_domains, own_url
+from notifier.language import chain
 from notifier.links import Links
 from services.contracts.changes import Profile, Subject
 from services.contracts.storefront import Storefront
 
-LONGEST_TEXT: Final = 200
 LONGEST_NAME: Final = 60
 MOST_ITEMS: Final = 12
 """A mail shows so many; of a longer cart it says how many more there are."""
-MOST_OF_ONE: Final = 9999
 _REFERENCE = re.compile(r"#?[A-Za-z0-9][A-Za-z0-9_.-]{0,23}")
 """An order's number, as against the id of an event that stands for an order without one."""
+_CART_TRACKS: Final = frozenset({"cart", "checkout"})
+"""Where the shop's `cart_url` leads on, if the events named no link of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """`price` is of one, `total` of `quantity`; None where no server said it. Links and pictures are http(s) only."""
+    """`price` is of one, `total` of `quantity`; None where no server said it. Links and pictures are the shop's own."""
 
     name: str
     variant: str | None
@@ -42,18 +42,46 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shop:
+    """`ink` can be read on `colour`. `address` is the postal one. `domains` are those that a mail may lead to."""
+
     name: str
     url: str
     email: str
+    address: str | None
+    referral_url: str
     logo: str | None
     colour: str
     ink: str
     background: str
+    domains: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """A coupon of the customer's own, good until the end of the day `expires`."""
+
+    code: str
+    worth: str
+    expires: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concerned:
+    """Of whom a mail to the shop's own people speaks: `said` is what they said, `id` what operators know them by."""
+
+    id: str
+    name: str | None
+    email: str | None
+    phone: str | None
+    said: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """`more` counts the things that are meant but not shown: unnamed ones, and those beyond MOST_ITEMS."""
+    """`more` counts the things that are meant but not shown: unnamed ones, and those beyond MOST_ITEMS.
+
+    `languages` are those in which words are looked for, in turn.
+    """
 
     shop: Shop
     first_name: str | None
@@ -62,8 +90,12 @@ class Content:
     total: str | None
     reference: str | None
     link: str | None
+    tracking: str | None
+    coupon: Code | None
+    customer: Concerned | None
     marketing: bool
     lang: str
+    languages: tuple[str, ...]
     links: Links
 
     @property
@@ -71,115 +103,87 @@ class Content:
         return sum(item.quantity for item in self.items) + self.more
 
 
-def content_of(
-    follow_up: FollowUp, storefront: Storefront, profile: Profile, subject: Subject, key: str, links: Links
-) -> Content:
-    """`key` is the instance's: an order's is shown as its `reference` if it reads like one. `link` leads back to it."""
-    locale = _locale(storefront.locale)
-    currency = subject.currency or storefront.currency
-    named = [item for item in subject.items if isinstance(item.get("name"), str) and _text(item["name"])]
-    shown = tuple(_item(item, currency, locale) for item in named[:MOST_ITEMS])
-    meant = sum(_quantity(item.get("quantity")) for item in subject.items)
-    fallback = storefront.cart_url if follow_up.track == "cart" else None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What a mail is made of. `track` and `key` are the instance's.
+
+    `concerned` is for mails to the shop's own people only.
+    """
+
+    storefront: Storefront
+    profile: Profile
+    track: str
+    key: str
+    subject: Subject
+    marketing: bool
+    links: Links
+    locale: Locale
+    coupon: Issued | None = None
+    concerned: Concerned | None = None
+
+
+def content_of(of: Material) -> Content:
+    """An order's key is shown as its `reference` if it reads like one. `link` leads back to the cart or the order."""
+    storefront, subject, locale = of.storefront, of.subject, of.locale
+    currency, domains = subject.currency or storefront.currency, own_domains(storefront)
+    named = [item for item in subject.items if isinstance(item.get("name"), str) and shown.line(item["name"])]
+    items = tuple(_item(item, currency, locale, domains) for item in named[:MOST_ITEMS])
+    meant = sum(shown.quantity(item.get("quantity")) for item in subject.items)
+    fallback = storefront.cart_url if of.track in _CART_TRACKS else None
     return Content(
-        shop=_shop(storefront),
-        first_name=_first_name(profile),
-        items=shown,
-        more=meant - sum(item.quantity for item in shown),
-        total=_money(_amount(subject.value), currency, locale),
-        reference=key if follow_up.track == "order" and _REFERENCE.fullmatch(key) else None,
-        link=safe_url(subject.url) or safe_url(fallback),
-        marketing=follow_up.purpose is Purpose.MARKETING,
+        shop=_shop(storefront, domains),
+        first_name=_first_name(of.profile),
+        items=items,
+        more=meant - sum(item.quantity for item in items),
+        total=shown.money(shown.amount(subject.value), currency, locale),
+        reference=of.key if of.track == "order" and _REFERENCE.fullmatch(of.key) else None,
+        link=own_url(subject.url, domains) or own_url(fallback, domains),
+        tracking=own_url(subject.tracking_url, domains),
+        coupon=None if of.coupon is None else _code(of.coupon, storefront.timezone, locale),
+        customer=of.concerned,
+        marketing=of.marketing,
         lang=locale.language,
-        links=links,
+        languages=chain(locale),
+        links=of.links,
     )
 
 
-def safe_url(value: object) -> str | None:
-    """The address if a browser would only ever open a page with it: http or https, with a host, and nothing hidden."""
-    if not isinstance(value, str) or not value.isprintable() or " " in value or "\\" in value:
-        return None
-    try:
-        parts = urlsplit(value)
-    except ValueError:
-        return None
-    return value if parts.scheme in ("http", "https") and parts.hostname else None
-
-
-def _item(item: dict[str, Any], currency: str, locale: Locale) -> Item:
-    price, quantity = _amount(item.get("price")), _quantity(item.get("quantity"))
+def _item(item: dict[str, Any], currency: str, locale: Locale, domains: frozenset[str]) -> Item:
+    price, quantity = shown.amount(item.get("price")), shown.quantity(item.get("quantity"))
     return Item(
-        name=_text(item["name"]),
-        variant=_text(item.get("variant")) or None,
+        name=shown.line(item["name"]),
+        variant=shown.line(item.get("variant")) or None,
         quantity=quantity,
-        price=_money(price, currency, locale),
-        total=_money(None if price is None else price * quantity, currency, locale),
-        url=safe_url(item.get("url")),
-        image_url=safe_url(item.get("image_url")),
+        price=shown.money(price, currency, locale),
+        total=shown.money(None if price is None else price * quantity, currency, locale),
+        url=own_url(item.get("url"), domains),
+        image_url=own_url(item.get("image_url"), domains),
     )
 
 
-def _shop(storefront: Storefront) -> Shop:
+def _shop(storefront: Storefront, domains: frozenset[str]) -> Shop:
     look = storefront.look
     return Shop(
         name=storefront.name,
         url=storefront.url,
         email=storefront.sender.email,
-        logo=safe_url(look.logo),
+        address=storefront.address,
+        referral_url=own_url(storefront.referral_url, domains) or storefront.url,
+        logo=own_url(look.logo, domains),
         colour=look.colour,
-        ink=_ink_on(look.colour),
+        ink=shown.ink_on(look.colour),
         background=look.background,
+        domains=domains,
     )
 
 
-def _ink_on(colour: str) -> str:
-    """White or near black, whichever reads better on this colour (WCAG's relative luminance)."""
-    digits = colour.removeprefix("#")
-    try:
-        channels = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
-    except ValueError:
-        return "#ffffff"
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]  # noqa: PLR2004  sRGB
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return "#ffffff" if luminance < 0.179 else "#1c1c1a"  # noqa: PLR2004  where both have the same contrast
+def _code(issued: Issued, timezone: str, locale: Locale) -> Code:
+    return Code(code=issued.code, worth=issued.worth, expires=shown.day(issued.expires_at, timezone, locale))
 
 
 def _first_name(profile: Profile) -> str | None:
     for name in ("first_name", "firstName"):
         said = profile.traits.get(name)
-        if isinstance(said, str) and _text(said):
-            return _text(said)[:LONGEST_NAME]
+        if isinstance(said, str) and shown.line(said):
+            return shown.line(said)[:LONGEST_NAME]
     return None
-
-
-def _text(value: object) -> str:
-    """One line of printable text; joiners and marks of other scripts stay."""
-    if not isinstance(value, str | int):
-        return ""
-    return " ".join("".join(c if c >= " " and c != "\x7f" else " " for c in str(value)).split())[:LONGEST_TEXT]
-
-
-def _quantity(value: object) -> int:
-    try:
-        return min(max(int(str(value)), 1), MOST_OF_ONE)
-    except ValueError:
-        return 1
-
-
-def _amount(value: object) -> Decimal | None:
-    try:
-        amount = Decimal(str(value)) if isinstance(value, str | int | float | Decimal) else None
-    except InvalidOperation:
-        return None
-    return amount if amount is not None and amount.is_finite() else None
-
-
-def _money(amount: Decimal | None, currency: str, locale: Locale) -> str | None:
-    return None if amount is None else str(format_currency(amount, currency, locale=locale))
-
-
-def _locale(name: str) -> Locale:
-    try:
-        return Locale.parse(name.replace("-", "_"))
-    except (UnknownLocaleError, ValueError):
-        return Locale("en")

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from notifier.followups import BEFORE_ALL, FollowUp, FollowUps
 from notifier.followups_file import read_follow_ups
 from notifier.render import Renderer
-from notifier.samples import sample_contents
 from notifier.tables import follow_ups as table
+from notifier.trial import try_out
 from services.postgres import among, transaction
 from services.revisions.following import Following
 from services.revisions.store import Active, Revision
@@ -43,7 +43,7 @@ def terms_of(directory: Path, _: Revision, active: Active) -> Terms:
     follow_ups, renderer = read_follow_ups(shop.file("followups.yaml")), Renderer(directory)
     for follow_up in follow_ups.values():
         for storefront in shop.storefronts.values():
-            renderer.check(follow_up, sample_contents(follow_up, storefront))
+            try_out(renderer, follow_up, storefront)
     return Terms(shop=shop, follow_ups=follow_ups, renderer=renderer, since=active.since)
 
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import structlog
 
 from notifier.channels.channel import Content
-from notifier.content import content_of
+from notifier.content import Material, content_of
 from notifier.followups import FollowUp
 from notifier.guard import Send
+from notifier.language import language_for
 from notifier.links import Links
 from notifier.queue import Claimed, Settled
 from notifier.render import Renderer, RenderError
@@ -34,8 +35,19 @@ def packed(
     renderer: Renderer, claimed: Claimed, follow_up: FollowUp, storefront: Storefront, send: Send, links: Links
 ) -> Ready | Settled:
     """What can't be made is dead: nothing that the customer or the far side does mends it."""
-    instance = claimed.instance
-    content = content_of(follow_up, storefront, claimed.customer.profile, instance.subject, instance.key, links)
+    instance, profile = claimed.instance, claimed.customer.profile
+    content = content_of(
+        Material(
+            storefront=storefront,
+            profile=profile,
+            track=instance.track,
+            key=instance.key,
+            subject=instance.subject,
+            marketing=follow_up.marketing,
+            links=links,
+            locale=language_for(profile, storefront, renderer.languages),
+        )
+    )
     step = follow_up.step(claimed.message.step)
     template = step.templates[0] if step and step.templates else ""
     try:

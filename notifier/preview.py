@@ -5,6 +5,7 @@ from pathlib import Path
 from notifier.followups_file import read_follow_ups
 from notifier.render import Rendered, Renderer
 from notifier.samples import sample_contents
+from notifier.trial import looks_of
 from services.errors import ConfigurationError
 from services.shop import default_shop, load_shop
 
@@ -17,5 +18,7 @@ def sample(name: str, directory: Path | None) -> Rendered:
         raise ConfigurationError(f"there is no follow-up `{name}`; there are {', '.join(follow_ups)}")
     if not follow_ups[name].templates:
         raise ConfigurationError(f"`{name}` goes to a program; there is nothing to look at")
-    contents = sample_contents(follow_ups[name], next(iter(shop.storefronts.values())))
-    return Renderer(shop.directory).render(follow_ups[name].templates[0], next(iter(contents.values())))
+    renderer = Renderer(shop.directory)
+    template, coupon = looks_of(follow_ups[name])[0]
+    contents = sample_contents(follow_ups[name], next(iter(shop.storefronts.values())), renderer.languages, coupon)
+    return renderer.render(template, next(iter(contents.values())))

@@ -1,39 +1,49 @@
 """From a template and its content to a subject, an HTML part and a text part.
 
 Jinja writes MJML (everything it inserts is escaped), MJML becomes HTML that mail programs understand, styles move into
-the tags, and the text part is read off the HTML. Templates in the shop's own `templates/` stand before ours.
+the tags, and the text part is read off the HTML. Templates and words in the shop's own `templates/` stand before ours.
 """
 
 import html
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from html.parser import HTMLParser
-from importlib.resources import files
 from pathlib import Path
-from typing import Final, cast
-from urllib.parse import urlsplit
+from typing import Any, Final, cast
 
 import css_inline
 import jinja2
 import mjml
-from inscriptis import get_text
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from notifier.content import Content
-from notifier.followups import FollowUp
+from notifier.language import ALWAYS
 from notifier.links import BadLink
-from services.errors import ShopError
+from notifier.outbound import Foreign, refuse_foreign
+from notifier.plain import plain_text
+from notifier.words import OURS, Word, read_words, word
 
-LINK_ATTRIBUTES: Final = frozenset({"href", "src", "action", "formaction", "background", "poster"})
-LINK_SCHEMES: Final = frozenset({"http", "https", "mailto", "tel"})
 LONGEST_SUBJECT: Final = 200
+
+_UNSAYABLE: Final = (jinja2.TemplateError, BadLink, TypeError, ArithmeticError, LookupError, AttributeError)
+"""What stops a template that asks for what is not there, or reckons with what is no number."""
 
 _to_html = cast("Callable[..., str]", mjml.mjml2html)
 
 
 class RenderError(Exception):
-    """The template can't say what it was asked to; nothing is sent."""
+    """The template can't say what it was asked to; nothing is sent. `word` is what stands at fault, if that is one."""
+
+    def __init__(self, message: str, word: Word | None = None) -> None:
+        super().__init__(message)
+        self.word = word
+
+
+class _Unsaid(jinja2.UndefinedError):
+    """Words that ask for what is not there."""
+
+    def __init__(self, message: str, word: Word) -> None:
+        super().__init__(message)
+        self.word = word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,45 +55,98 @@ class Rendered:
 
 class Renderer:
     def __init__(self, shop_directory: Path) -> None:
-        """The shop's templates are read now: the directory may be gone afterwards."""
-        theirs = jinja2.FunctionLoader(_held(shop_directory / "templates"))
-        ours = jinja2.FileSystemLoader(Path(str(files("notifier") / "templates")))
+        """The shop's templates and words are read now: the directory may be gone afterwards. Raises ShopError."""
+        theirs, ours = shop_directory / "templates", OURS
+        self._words = read_words(theirs)
         self._environment = ImmutableSandboxedEnvironment(
-            loader=jinja2.ChoiceLoader([theirs, ours]),
+            loader=jinja2.ChoiceLoader([jinja2.FunctionLoader(_held(theirs)), jinja2.FileSystemLoader(ours)]),
             undefined=jinja2.StrictUndefined,
             autoescape=True,
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._environment.globals["needs"] = _needs
+        # What is said is text: it is escaped where a template inserts it.
+        self._speech = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined)
+        self._spoken: dict[str, jinja2.Template] = {}
+        self._sections: dict[str, tuple[str, ...]] = {}
         self._inliner = css_inline.CSSInliner(load_remote_stylesheets=False, keep_style_tags=True)
 
+    @property
+    def languages(self) -> frozenset[str]:
+        """Those that there are words in."""
+        return frozenset(name.partition("-")[0] for name in self._words)
+
     def render(self, template: str, content: Content) -> Rendered:
-        """Raises RenderError."""
+        """In the content's language. Raises RenderError."""
         try:
-            compiled = self._environment.get_template(f"{template}.mjml")
-            context = {name: getattr(content, name) for name in (*Content.__slots__, "count")}
-            markup = compiled.render(context)
-            subject = "".join(compiled.blocks["subject"](compiled.new_context(context)))
+            markup, subject = self._written(template, content)
             page = self._inliner.inline(_to_html(markup, disable_comments=False, fonts={}))
+            refuse_foreign(page, content.shop.domains, content.links.base)
         except jinja2.TemplateNotFound as error:
             raise RenderError(f"there is no template {error.name}") from error
-        except KeyError:
-            raise RenderError(f"{template}.mjml has no subject; write {{% block subject %}}…{{% endblock %}}") from None
-        except (jinja2.TemplateError, BadLink) as error:
-            raise RenderError(f"{template}.mjml: {error}") from error
+        except (*_UNSAYABLE, Foreign) as error:
+            at_fault = error.word if isinstance(error, _Unsaid) else None
+            raise RenderError(f"{template}.mjml: {error}", at_fault) from error
         except (ValueError, OSError, css_inline.InlineError) as error:
             raise RenderError(f"{template}.mjml is no MJML: {error}") from error
-        _refuse_unsafe_links(page, template)
-        return Rendered(subject=_line(html.unescape(subject)), html=page, text=_text(page))
+        return Rendered(subject=_line(html.unescape(subject)), html=page, text=plain_text(page))
 
-    def check(self, follow_up: FollowUp, samples: Mapping[str, Content]) -> None:
-        """Renders it with every sample, so that what would fail fails before anybody waits for mail."""
-        for template in follow_up.templates:
-            for said, content in samples.items():
-                try:
-                    self.render(template, content)
-                except RenderError as error:
-                    raise ShopError(f"the follow-up `{follow_up.name}` can't be rendered for {said}: {error}") from None
+    def _written(self, template: str, content: Content) -> tuple[str, str]:
+        """The MJML and the subject, which is a block of the template or of what it extends."""
+        compiled = self._environment.select_template(
+            [*(f"{template}.{language}.mjml" for language in content.languages), f"{template}.mjml"]
+        )
+        said: dict[str, Any] = {name: getattr(content, name) for name in (*Content.__slots__, "count")}
+        said["say"] = self._speaker(str(compiled.name), content, said)
+        context = compiled.new_context(said)
+        try:
+            markup = "".join(compiled.root_render_func(context))
+            if "subject" not in context.blocks:
+                raise RenderError(f"{template}.mjml has no subject; write {{% block subject %}}…{{% endblock %}}")
+            return markup, "".join(context.blocks["subject"][0](context))
+        except _UNSAYABLE:
+            self._environment.handle_exception()  # which raises it with the template's own lines
+
+    def _speaker(self, template: str, content: Content, said: Mapping[str, Any]) -> Callable[[str], str]:
+        sections = self._sections_of(template)
+
+        def say(name: str) -> str:
+            """The words under this name, of the template or of what it extends."""
+            found = word(self._words, content.languages, sections, name)
+            if found is None:
+                where = f"write them into templates/words.{ALWAYS}.yaml, below `{sections[0]}:`"
+                raise jinja2.UndefinedError(f"there are no words `{name}` for it; {where}")
+            try:
+                if found.text not in self._spoken:
+                    self._spoken[found.text] = self._speech.from_string(found.text)
+                return self._spoken[found.text].render(said)
+            except _UNSAYABLE as error:
+                raise _Unsaid(f"in its words, {found.place}: {error}", found) from error
+
+        return say
+
+    def _sections_of(self, template: str) -> tuple[str, ...]:
+        """Itself and what it extends, by the names that words stand under."""
+        if template not in self._sections:
+            self._sections[template] = tuple(dict.fromkeys(name.partition(".")[0] for name in self._extended(template)))
+        return self._sections[template]
+
+    def _extended(self, template: str) -> Iterator[str]:
+        name: str | None = template
+        while name is not None:
+            yield name
+            source = cast("jinja2.BaseLoader", self._environment.loader).get_source(self._environment, name)[0]
+            above = self._environment.parse(source).find(jinja2.nodes.Extends)
+            named = above.template if above is not None else None
+            name = str(named.value) if isinstance(named, jinja2.nodes.Const) else None
+
+
+def _needs(value: object, what: str) -> str:
+    """For what a mail makes no sense without: `{{ needs(coupon, "…") }}`."""
+    if value is None:
+        raise jinja2.UndefinedError(f"it needs {what}")
+    return ""
 
 
 def _held(folder: Path) -> Callable[[str], tuple[str, str, None] | None]:
@@ -100,42 +163,3 @@ def _held(folder: Path) -> Callable[[str], tuple[str, str, None] | None]:
 
 def _line(text: str) -> str:
     return " ".join(text.split())[:LONGEST_SUBJECT]
-
-
-class _Plain:
-    """What turns a mail's HTML into one that reads well as text: layout tables are no tables, pictures say nothing."""
-
-    comments = re.compile(r"<!--.*?-->", re.DOTALL)
-    pictures = re.compile(r"<a\b[^>]*>\s*<img\b[^>]*>\s*</a>|<img\b[^>]*>|<div aria-hidden.*?</div>", re.DOTALL)
-    links = re.compile(r"""<a\b[^>]*?href="([^"]*)"[^>]*>(.*?)</a>""", re.DOTALL)
-    rows = re.compile(r"<(/?)(?:table|tbody|tr)\b[^>]*>")
-    cells = re.compile(r"<(/?)td\b[^>]*>")
-    many_lines = re.compile(r"\n{3,}")
-
-
-def _text(page: str) -> str:
-    body = _Plain.pictures.sub("", _Plain.comments.sub("", page))
-    body = _Plain.links.sub(r"\2 (\1)", body)
-    body = _Plain.cells.sub(r" <\1span> ", _Plain.rows.sub(r"<\1div>", body)).replace("</div>", "</div><p></p>")
-    plain = "\n".join(line.strip() for line in get_text(body).replace("\u00a0", " ").splitlines())
-    return _Plain.many_lines.sub("\n\n", plain).strip() + "\n"
-
-
-class _Links(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002  the interface
-        self.found += [value for name, value in attrs if name in LINK_ATTRIBUTES and value]
-
-    handle_startendtag = handle_starttag
-
-
-def _refuse_unsafe_links(page: str, template: str) -> None:
-    links = _Links()
-    links.feed(page)
-    for link in links.found:
-        scheme = urlsplit(link.strip()).scheme.lower()
-        if scheme not in LINK_SCHEMES:
-            raise RenderError(f"{template}.mjml links to `{link[:80]}`; a mail may link to http(s), mailto and tel")

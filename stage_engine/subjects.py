@@ -134,11 +134,13 @@ def _with(subject: Subject, event: Event, lines: dict[str, dict[str, Any]], *, u
     items = list(lines.values())[:MAX_LINES]
     value = lines_value(items)
     said_url = next((u for n in url_names if (u := _link(event.properties.get(n)))), None) if _trusted(event) else None
+    tracking_url = _link(event.properties.get("tracking_url")) if _trusted(event) else None
     return Subject(
         items=items,
         value=None if value is None else money(value),
         currency=(_trusted(event) and currency_of(event.properties)) or subject.currency,
         url=said_url or subject.url,
+        tracking_url=tracking_url or subject.tracking_url,
     )
 
 

@@ -102,13 +102,15 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """What an instance is about: a cart's or an order's contents as known then, for those who write to its customer.
 
     `items` hold what a server said of them (`product_id, sku, name, variant, quantity, price, url, image_url`); of what
-    a browser said only `product_id`, `sku`, `variant` and `quantity`. Money is strings in `currency`.
+    a browser said only `product_id`, `sku`, `variant` and `quantity`. Money is strings in `currency`. `tracking_url` is
+    where an order's parcel can be followed.
     """
 
     items: list[dict[str, Any]] = msgspec.field(default_factory=list)
     value: str | None = None
     currency: str | None = None
     url: str | None = None
+    tracking_url: str | None = None
 
 
 class InstanceRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -81,6 +81,21 @@ class Storefront(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     sender: Sender
     locale: Annotated[str, Meta(description="Language and formats of mails.", examples=["en", "de-AT"])] = "en"
     cart_url: Annotated[str | None, Meta(description="Where a reminder leads when the event named no link.")] = None
+    address: Annotated[
+        str | None,
+        Meta(
+            description="Its postal address, at the foot of every mail: laws ask for it.",
+            examples=["Fern & Fable, Lindenweg 3, 50674 Köln"],
+        ),
+    ] = None
+    domains: Annotated[
+        list[str],
+        Meta(
+            description="Where mails may lead and take pictures from, beside the shop's own addresses.",
+            examples=[["cdn.shop.example"]],
+        ),
+    ] = []
+    referral_url: Annotated[str | None, Meta(description="Where customers invite their friends.")] = None
     own_addresses: Annotated[
         list[str], Meta(description="What a till types in for every guest: these addresses name nobody.")
     ] = []

@@ -391,3 +391,12 @@ def test_a_cart_updated_lists_the_whole_of_it() -> None:
 
 def test_wishlists_are_no_carts() -> None:
     assert see(event("Product Added to Wishlist", product_id="p1", cart_id="c1")).keys("cart") == []
+
+
+def test_a_parcel_can_be_followed_where_the_shop_says_and_not_where_a_page_does() -> None:
+    parcel = {"order_id": "o1", "tracking_url": "https://parcels.example/7"}
+    shipped = event("Order Shipped", "1m", **parcel)
+    after = event("Order Delivered", "2m", order_id="o1")
+    page = event("Order Shipped", "1m", by="browser", **parcel)
+    assert see(ordered(), shipped, after).instance("order", "o1").subject.tracking_url == "https://parcels.example/7"
+    assert see(ordered(), page, after).instance("order", "o1").subject.tracking_url is None

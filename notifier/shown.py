@@ -1,0 +1,75 @@
+"""Values as a mail shows them: one line of text, money, a day, in the reader's language. Pure."""
+
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Final
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from babel.core import Locale, UnknownLocaleError
+from babel.dates import format_date
+from babel.numbers import format_currency
+
+LONGEST_TEXT: Final = 200
+MOST_OF_ONE: Final = 9999
+
+
+def line(value: object) -> str:
+    """One line of printable text; joiners and marks of other scripts stay."""
+    if not isinstance(value, str | int):
+        return ""
+    return " ".join("".join(c if c >= " " and c != "\x7f" else " " for c in str(value)).split())[:LONGEST_TEXT]
+
+
+def quantity(value: object) -> int:
+    try:
+        return min(max(int(str(value)), 1), MOST_OF_ONE)
+    except ValueError:
+        return 1
+
+
+def amount(value: object) -> Decimal | None:
+    try:
+        found = Decimal(str(value)) if isinstance(value, str | int | float | Decimal) else None
+    except InvalidOperation:
+        return None
+    return found if found is not None and found.is_finite() else None
+
+
+def money(value: Decimal | None, currency: str, locale: Locale) -> str | None:
+    return None if value is None else str(format_currency(value, currency, locale=locale))
+
+
+def day(moment: datetime, timezone: str, locale: Locale) -> str:
+    """The day that it is then in the shop."""
+    return str(format_date(moment.astimezone(ZoneInfo(timezone)).date(), format="long", locale=locale))
+
+
+def locale_of(name: str) -> Locale | None:
+    try:
+        return Locale.parse(name.replace("-", "_"))
+    except (UnknownLocaleError, ValueError):
+        return None
+
+
+def safe_url(value: object) -> str | None:
+    """The address if a browser would only ever open a page with it: http or https, with a host, and nothing hidden."""
+    if not isinstance(value, str) or not value.isprintable() or " " in value or "\\" in value:
+        return None
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return None
+    return value if parts.scheme in ("http", "https") and parts.hostname else None
+
+
+def ink_on(colour: str) -> str:
+    """White or near black, whichever reads better on this colour (WCAG's relative luminance)."""
+    digits = colour.removeprefix("#")
+    try:
+        channels = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    except ValueError:
+        return "#ffffff"
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]  # noqa: PLR2004  sRGB
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "#ffffff" if luminance < 0.179 else "#1c1c1a"  # noqa: PLR2004  where both have the same contrast
