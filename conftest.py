@@ -11,5 +11,5 @@ settings.register_profile("steady", derandomize=True)
 settings.register_profile("searching", derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
-pytest_plugins = ("stacks",)
-"""The stacks that tests start, shared by all folders; unit tests start none."""
+pytest_plugins = ("stacks", "ingests", "shared_data")
+"""The stacks that tests start and the real data, shared by all folders; unit tests start no stack."""

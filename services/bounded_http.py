@@ -1,8 +1,11 @@
-"""Uvicorn's HTTP/1.1 with a bound on what stands before, between and after bodies, and errors in our one shape.
+"""Uvicorn's HTTP/1.1 with a bound on what stands before, between and after bodies, and answers that arrive.
 
-By itself it keeps as many headers as somebody cares to send, and answers what is no HTTP in plain text.
+By itself it keeps as many headers as somebody cares to send, answers what is no HTTP in plain text, and closes at once
+after an answer that came before the end of a body: the system then resets the connection, and who was still sending
+never reads why.
 """
 
+import asyncio
 from typing import Any, Final
 
 import msgspec
@@ -12,6 +15,44 @@ HEAD_BYTES: Final = 32_768
 """Of a request's line and headers. Proxies before us take 8 to 16 KiB, cookies of a shop's domain stay below that."""
 _PER_HEADER: Final = 32
 """Bytes that each header counts beside its own: thousands of tiny ones are no less work."""
+
+LINGER: Final = 2.0
+"""Seconds for a body to end that is not read any more: who reads its answer hangs up before."""
+LINGER_BYTES: Final = 8 * 1_048_576
+"""Of that body: twice what any call may have."""
+
+
+class _Lingering:
+    """A transport that, when closed amid a request, stops writing at once and reading a little later."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self.amid_request = False
+        self._lingers: asyncio.TimerHandle | None = None
+        self._left = LINGER_BYTES
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  whatever a transport has
+        return getattr(self._transport, name)
+
+    def is_closing(self) -> bool:
+        return self._lingers is not None or self._transport.is_closing()
+
+    def close(self) -> None:
+        if not self.amid_request:
+            self._transport.close()
+        elif not self.is_closing():
+            self._transport.write_eof()
+            self._transport.resume_reading()
+            self._lingers = asyncio.get_running_loop().call_later(LINGER, self._transport.close)
+
+    def discard(self, size: int) -> None:
+        self._left -= size
+        if self._left < 0:
+            self._transport.close()
+
+    def lost(self) -> None:
+        if self._lingers is not None:
+            self._lingers.cancel()
 
 
 class _TooLarge(Exception):
@@ -26,10 +67,21 @@ class BoundedHttp(HttpToolsProtocol):
         self._unparsed = 0
         """Since the parser last had something whole: of one endless header it tells nobody anything."""
         self._too_large = False
+        self._lingering: _Lingering
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._lingering = _Lingering(transport)
+        super().connection_made(self._lingering)  # type: ignore[arg-type]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lingering.lost()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():  # what still comes after an error
+        if self.transport.is_closing():  # what still comes after the answer
+            self._lingering.discard(len(data))
             return
+        self._lingering.amid_request = True
         self._unparsed += len(data)
         super().data_received(data)
         if self._unparsed > HEAD_BYTES and not self.transport.is_closing():
@@ -58,6 +110,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._unparsed = 0
+        self._lingering.amid_request = False
         super().on_message_complete()
 
     def _count(self, size: int) -> None:

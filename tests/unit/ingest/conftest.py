@@ -1,11 +1,9 @@
-"""Builders for the dialects' tests: a call with a clock that stands still, and the shared real data."""
+"""Builders for the dialects' tests: a call with a clock that stands still."""
 
 import json
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +15,6 @@ from services.contracts.dead_letters import DeadLetter, decode_dead_letter
 from services.contracts.events import Event, SaidBy, decode_event
 
 RECEIVED = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
-DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 
 Take = Callable[..., Decision]
 
@@ -102,19 +99,3 @@ def said(letter: DeadLetter) -> tuple[str, str]:
     assert letter.storefront == "shop"
     assert letter.raw
     return letter.code, letter.reason
-
-
-@pytest.fixture
-def shared_data() -> Callable[[str], str]:
-    """The text of a file of the real data that lies beside the checkout; says so when it is absent."""
-
-    def read(name: str) -> str:
-        path = DATA / name
-        if path.is_file():
-            return path.read_text(encoding="utf-8")
-        message = f"the shared data is absent: {path} (see README.md of the data)"
-        if os.environ.get("STAGEPOST_REQUIRE_DATA"):
-            pytest.fail(message)
-        return pytest.skip(message)
-
-    return read
