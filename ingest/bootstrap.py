@@ -82,8 +82,7 @@ def settings_of(key: str, *, scheme: str, headers: Mapping[bytes, bytes]) -> dic
                 "versionSettings": {"version": "4.4.7", "componentTypes": ["browser"]},
             }
         },
-        # With a `track` in it the browser's script would fetch one more script to filter by it.
-        "plan": {},
+        "plan": {"track": {"__default": {"enabled": True, "integrations": {}}}},
         "metrics": {"sampleRate": 0},
     }
 

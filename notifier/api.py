@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from notifier import reads
 from notifier.endpoints import DisabledEndpoints, Endpoints
 from notifier.status import Status
+from notifier.suppression_api import suppression_routes
 from services.http import answer_errors
 from services.operator import bearer
 from services.process import Readiness, operational_routes
@@ -27,6 +28,8 @@ def create_app(
     app.router.routes.extend(operational_routes(readiness))
     answer_errors(app)
     operator = [Depends(bearer(operator_key))]
+
+    app.include_router(suppression_routes(engine, clock), dependencies=operator)
 
     @app.get("/v1/customers/{customer_id}/messages", dependencies=operator)
     async def of_customer(customer_id: UUID, limit: Limit = 100) -> reads.MessageList:

@@ -47,7 +47,7 @@ async def about(connection: AsyncConnection, message: UUID) -> About | None:
         channel=row.channel,
         customer_id=row.customer_id,
         address=row.address,
-        root=_profile.decode(row.profile).root,
+        profile=_profile.decode(row.profile),
     )
 
 
@@ -82,7 +82,8 @@ async def consented(connection: AsyncConnection, found: About, channel: str, *, 
     if channel == "email" and found.address is not None:
         if yes:
             place = place_of(found.storefront, found.address)
-            await lift(connection, place=place, why=[Why.UNSUBSCRIBED], because="they subscribed again", now=now)
+            by_themselves = [Why.UNSUBSCRIBED, Why.COMPLAINT]
+            await lift(connection, place=place, why=by_themselves, because="they subscribed again", now=now)
         else:
             await suppress(
                 connection, storefront=found.storefront, address=found.address, why=Why.UNSUBSCRIBED, now=now

@@ -9,7 +9,9 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
-from services.contracts.changes import Root
+from msgspec.structs import replace
+
+from services.contracts.changes import Profile, Root
 from services.contracts.events import OF_A_MESSAGE, Event, Name, SaidBy
 from services.contracts.identity import IdentityKind, Who
 
@@ -20,7 +22,7 @@ _NAMESPACE: Final = UUID("0b1c57f5-35e3-4c0e-8f6b-3a1b6f0d8e52")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """A message that went out: for what, to whom, and by what identity the engine knows them."""
+    """A message that went out: for what, to whom, and what is known of them."""
 
     message: UUID
     storefront: str
@@ -28,7 +30,7 @@ class About:
     channel: str
     customer_id: UUID
     address: str | None
-    root: Root | None
+    profile: Profile
 
 
 def sent(about: About, now: datetime) -> Event | None:
@@ -65,14 +67,17 @@ def survey_answered(about: About, kind: str, score: int, comment: str, now: date
 
 
 def consented(about: About, channel: str, *, yes: bool, now: datetime) -> Event | None:
-    """Each change of mind is an event of its own."""
-    name = Name.EMAIL_SUBSCRIBED if yes else Name.EMAIL_UNSUBSCRIBED
-    return _event(about, name, now, f"{channel} {now.isoformat()}", channel=channel)
+    """Each change of mind is an event of its own. Only of mail does the vocabulary have names; the rest are traits."""
+    which = f"{channel} {now.isoformat()}"
+    if channel == "email":
+        return _event(about, Name.EMAIL_SUBSCRIBED if yes else Name.EMAIL_UNSUBSCRIBED, now, which)
+    said = _event(about, Name.CUSTOMER_IDENTIFIED, now, which)
+    return None if said is None else replace(said, traits={"consent": {channel: yes}})
 
 
 def _event(about: About, name: str, now: datetime, which: str = "", **properties: Any) -> Event | None:  # noqa: ANN401  any JSON
     """None where the engine knows nobody to say it of. `which` tells it from others of its name and message."""
-    who = who_is(about.root)
+    who = who_is(about.profile.root)
     if who is None:
         return None
     return Event(

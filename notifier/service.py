@@ -18,6 +18,7 @@ from notifier.followups import EMAIL, WEBHOOK, FollowUps
 from notifier.in_force import Terms, following
 from notifier.intake import Intake
 from notifier.outbox import Outbox
+from notifier.pages.routes import Pages
 from notifier.queue import Queue
 from notifier.settings import NotifierSettings
 from notifier.store import UNAVAILABLE
@@ -128,6 +129,7 @@ async def serve(settings: NotifierSettings) -> None:
             await repeat(outbox.step, stopping, idle=REST_WITHOUT_EVENTS)
 
         app = create_app(engine, readiness, settings.operator_key, _now)
+        app.router.routes.extend(Pages(engine, links, terms.now, _now).routes())
         jobs = {
             "intake": take_in,
             "look": looking,

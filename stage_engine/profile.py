@@ -5,6 +5,7 @@ while no server has given one, and its traits never become the text of a mail. W
 click that the notifier says was theirs makes an address of the claim.
 """
 
+from collections.abc import Iterator
 from itertools import islice
 
 from services.contracts.changes import Address, Profile
@@ -13,6 +14,8 @@ from services.contracts.identity import IdentityKind
 
 MAX_TRAITS = 200
 CHANNELS = {"email": IdentityKind.EMAIL, "sms": IdentityKind.PHONE}
+CONSENTED = ("email", "sms", "push", "webhook")
+"""The channels that somebody can say yes or no to marketing on."""
 
 
 def profile_after(profile: Profile, event: Event) -> Profile:
@@ -65,11 +68,19 @@ def _confirmed(before: dict[str, Address], event: Event) -> dict[str, Address]:
 
 
 def _consent_after(before: dict[str, bool], event: Event) -> dict[str, bool]:
+    said = {channel: yes for channel, yes in _said_of_consent(event) if not yes or event.said_by is SaidBy.SERVER}
+    return {**before, **said} if said else before
+
+
+def _said_of_consent(event: Event) -> Iterator[tuple[str, bool]]:
+    """By the trait `consent`, `{"sms": true}`; of email by events of its own, which are the later word."""
+    of_each = event.traits.get("consent")
+    if isinstance(of_each, dict):
+        yield from ((channel, of_each[channel]) for channel in CONSENTED if isinstance(of_each.get(channel), bool))
     if event.name == Name.EMAIL_UNSUBSCRIBED:
-        return {**before, "email": False}
-    if event.name == Name.EMAIL_SUBSCRIBED and event.said_by is SaidBy.SERVER:
-        return {**before, "email": True}
-    return before
+        yield "email", False
+    if event.name == Name.EMAIL_SUBSCRIBED:
+        yield "email", True
 
 
 EMPTY = Profile()

@@ -90,6 +90,6 @@ PROPERTIES: Final = (
     "share_via", "share_message", "recipient", "review_id", "review_body", "rating",
     "previous_id", "group_id", "group_traits", "path", "title", "referrer", "tracking_url", "kind", "subject",
     "campaign", "tier", "score", "referred_id", "list", "case_id", "track", "stage", "key", "by", "previous_price",
-    "message_id", "follow_up",
+    "message_id", "follow_up", "channel", "page", "address", "comment",
 )  # fmt: skip
 """What the events in docs/events.md may say of themselves, beside who it is. A shop's own properties are kept, too."""

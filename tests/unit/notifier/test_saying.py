@@ -1,6 +1,7 @@
 """What the notifier says to the engine is said of the right customer, once, and gives nobody's address away."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -8,7 +9,7 @@ import pytest
 
 from notifier import saying
 from notifier.saying import About
-from services.contracts.changes import Root
+from services.contracts.changes import Profile, Root
 from services.contracts.events import Event, SaidBy, decode_event, encode_event, is_of_a_message
 from services.contracts.identity import IdentityKind, Who
 from tests.unit.notifier.builders import NOON
@@ -20,7 +21,7 @@ ADA = About(
     channel="email",
     customer_id=UUID(int=8),
     address="ada@mail.example",
-    root=Root(kind="user_id", value="u1"),
+    profile=Profile(root=Root(kind="user_id", value="u1")),
 )
 LATER = NOON + timedelta(hours=1)
 Saying = Callable[[About], Event | None]
@@ -64,14 +65,14 @@ def test_an_address_is_named_only_where_a_person_answered_and_never_as_an_identi
 @pytest.mark.parametrize("kind", [kind for kind in IdentityKind if kind is not IdentityKind.EVENT])
 def test_every_kind_of_root_is_named_as_what_it_is(kind: IdentityKind) -> None:
     root = Root(kind=kind.field, value="x")
-    event = saying.sent(About(**{**{f: getattr(ADA, f) for f in About.__slots__}, "root": root}), NOON)
+    event = saying.sent(replace(ADA, profile=Profile(root=root)), NOON)
     assert event is not None
     assert event.who == Who(**{kind.field: "x"})
 
 
 @pytest.mark.parametrize("root", [None, Root(kind="event", value="e1")])
 def test_nothing_is_said_of_who_was_never_named(root: Root | None) -> None:
-    nobody = About(**{**{f: getattr(ADA, f) for f in About.__slots__}, "root": root})
+    nobody = replace(ADA, profile=Profile(root=root))
     assert [say(nobody) for say in SAYINGS.values()] == [None] * len(SAYINGS)
 
 
@@ -80,7 +81,7 @@ def test_what_is_another_thing_has_another_id_and_the_same_thing_again_has_the_s
     again = saying.survey_answered(ADA, "nps", 9, "", LATER)
     assert again is not None
     assert again.id == said("9").id
-    other = About(**{**{f: getattr(ADA, f) for f in About.__slots__}, "message": UUID(int=9)})
+    other = replace(ADA, message=UUID(int=9))
     assert not {said(name, other).id for name in SAYINGS} & {said(name).id for name in SAYINGS}
 
 

@@ -69,6 +69,24 @@ def test_a_browser_grants_no_consent() -> None:
     assert seen.state.profile.consent == {"email": False}
 
 
+def test_consent_is_said_for_each_channel_by_the_trait_of_that_name() -> None:
+    seen = see(
+        event(
+            "Customer Identified", "0s", traits={"consent": {"sms": True, "push": True, "fax": True, "email": "yes"}}
+        ),
+        event("Customer Identified", "1s", traits={"consent": {"push": False}}),
+    )
+    assert seen.state.profile.consent == {"sms": True, "push": False}
+
+
+def test_a_browsers_trait_withdraws_consent_and_grants_none() -> None:
+    seen = see(
+        event("Customer Identified", "0s", traits={"consent": {"sms": True}}),
+        event("Customer Identified", "1s", by="browser", traits={"consent": {"sms": False, "push": True}}),
+    )
+    assert seen.state.profile.consent == {"sms": False}
+
+
 def test_a_browsers_address_is_a_claim() -> None:
     seen = see(event("A", by="browser", who=MAIL))
     assert seen.state.profile.addresses == {"email": Address(value="a@b.c", said_by=SaidBy.BROWSER)}

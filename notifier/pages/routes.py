@@ -1,0 +1,246 @@
+"""What each page does. GET and HEAD show, POST acts: what scans mail opens every link, and must move nobody.
+
+A click and an open picture are noted by GET, for there is no other way; they say that it happened, and move nobody
+either (message events count as nobody's doing).
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from notifier import feedback, saying
+from notifier.content import safe_url
+from notifier.in_force import Terms
+from notifier.links import PREFIX, VALID, Act, LinkMaker, Refusal, Token
+from notifier.outbox import say
+from notifier.pages import forms
+from notifier.pages.pace import Pace
+from notifier.pages.showing import Reader, page, reader_of, said, stranger
+from notifier.saying import About
+from notifier.store import UNAVAILABLE
+from notifier.suppression import NOTHING, place_of, standing
+from notifier.surveys import SCALES
+from services.contracts.events import Event
+from services.contracts.storefront import Storefront
+from services.errors import NoShop
+from services.postgres import transaction
+
+log = structlog.get_logger()
+
+DOT: Final = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
+"""A transparent GIF of one pixel."""
+IN_WORDS: Final = frozenset({"delivery"})
+"""Surveys whose scores are answers in words, not numbers on a scale."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A good link of a message that there is."""
+
+    token: Token
+    about: About
+    storefront: Storefront
+    reader: Reader
+
+
+Page = Callable[[Request, Opened], Awaitable[Response]]
+
+
+class Pages:
+    def __init__(
+        self, engine: AsyncEngine, links: LinkMaker, in_force: Callable[[], Terms], clock: Callable[[], datetime]
+    ) -> None:
+        self._engine = engine
+        self._links = links
+        self._in_force = in_force
+        self._clock = clock
+        self._pace = Pace()
+
+    def routes(self) -> list[BaseRoute]:
+        both, get = ["GET", "POST"], ["GET"]
+        return [
+            self._route(Act.UNSUBSCRIBE, self._unsubscribe, both),
+            self._route(Act.PREFERENCES, self._preferences, both),
+            self._route(Act.CONFIRM, self._confirm, both),
+            self._route(Act.ANSWER, self._answer, both),
+            Route(f"{PREFIX}/{Act.CLICK}/{{token}}", self._click, methods=get),
+            Route(f"{PREFIX}/{Act.OPEN}/{{token}}", self._open, methods=get),
+        ]
+
+    def _route(self, act: Act, show: Page, methods: list[str]) -> BaseRoute:
+        async def answer(request: Request) -> Response:
+            try:
+                opened = await self._opened(act, request.path_params["token"])
+                return opened if isinstance(opened, Response) else await show(request, opened)
+            except forms.TooLong:
+                lost = stranger(self._only_storefront())
+                return said(lost, lost.words.too_long, status=413)
+            except NoShop:
+                lost = stranger(None)
+                return said(lost, lost.words.unavailable, status=503)
+            except UNAVAILABLE as error:
+                log.warning("a page of a mail can't be shown", page=str(act), error=type(error).__name__)
+                lost = stranger(self._only_storefront())
+                return said(lost, lost.words.unavailable, status=503)
+
+        return Route(f"{PREFIX}/{act}/{{token}}", answer, methods=methods)
+
+    async def _opened(self, act: Act, text: str) -> Opened | Response:
+        nobody = stranger(self._only_storefront())
+        token = self._links.signer.read(act, text, self._clock())
+        match token:
+            case Refusal.FORGED:
+                return said(nobody, nobody.words.forged, status=404)
+            case Refusal.EXPIRED:
+                return said(nobody, nobody.words.expired, status=410)
+            case Token():
+                pass
+        if not self._pace.allows(token.message, self._clock()):
+            return said(nobody, nobody.words.too_often, status=429)
+        async with self._engine.connect() as connection:
+            about = await feedback.about(connection, token.message)
+        storefront = self._in_force().shop.storefronts.get(about.storefront) if about else None
+        if about is None or storefront is None:
+            return said(nobody, nobody.words.forged, status=404)
+        return Opened(token=token, about=about, storefront=storefront, reader=reader_of(about, storefront))
+
+    def _only_storefront(self) -> Storefront | None:
+        """Whose look a page has that belongs to none: a shop's, where there is one only."""
+        try:
+            storefronts = list(self._in_force().shop.storefronts.values())
+        except NoShop:
+            return None
+        return storefronts[0] if len(storefronts) == 1 else None
+
+    def _preferences_of(self, opened: Opened) -> str:
+        """The other link of the same message, good for as long."""
+        since = opened.token.expires_at - VALID[opened.token.act]
+        return self._links.of(opened.token.message, since).preferences
+
+    async def _unsubscribe(self, request: Request, opened: Opened) -> Response:
+        """Any POST acts: a mail program's is one-click (RFC 8058), and says nothing that is not in the link."""
+        reader, words = opened.reader, opened.reader.words
+        preferences = self._preferences_of(opened)
+        if request.method != "POST":
+            text = reader.said(words.unsubscribe_text)
+            return page(reader, "unsubscribe", words.unsubscribe_title, text=text, preferences=preferences)
+        async with transaction(self._engine) as connection:
+            await feedback.consented(connection, opened.about, "email", yes=False, now=self._clock())
+        return said(reader, words.unsubscribed, preferences=preferences)
+
+    async def _preferences(self, request: Request, opened: Opened) -> Response:
+        reader, words, about = opened.reader, opened.reader.words, opened.about
+        async with self._engine.connect() as connection:
+            wanted = await _wanted(connection, opened)
+        if request.method != "POST":
+            text = reader.said(words.preferences_text)
+            return page(reader, "preferences", words.preferences_title, text=text, channels=wanted)
+        form = await forms.read(request)
+        now = self._clock()
+        async with transaction(self._engine) as connection:
+            for channel, before in wanted.items():
+                if (yes := form.has("want", channel)) != before:
+                    await feedback.consented(connection, about, channel, yes=yes, now=now)
+            await say(connection, [saying.answered_by_hand(about, Act.PREFERENCES, now)], now)
+        return said(reader, words.saved, preferences=self._preferences_of(opened))
+
+    async def _confirm(self, request: Request, opened: Opened) -> Response:
+        reader, words, about = opened.reader, opened.reader.words, opened.about
+        if request.method != "POST":
+            return page(reader, "confirm", words.confirm_title, text=reader.said(words.confirm_text))
+        now = self._clock()
+        async with transaction(self._engine) as connection:
+            await feedback.consented(connection, about, "email", yes=True, now=now)
+            await say(connection, [saying.answered_by_hand(about, Act.CONFIRM, now)], now)
+        return said(reader, words.confirmed)
+
+    async def _answer(self, request: Request, opened: Opened) -> Response:
+        kind = opened.token.detail
+        scale, asked = SCALES.get(kind), opened.reader.words.surveys.get(kind)
+        if scale is None or asked is None:
+            return said(opened.reader, opened.reader.words.forged, status=404)
+        comment, missing = "", False
+        chosen = forms.score_of(request.query_params.get("score", ""), scale)
+        if request.method == "POST":
+            form = await forms.read(request)
+            comment, chosen = forms.comment_of(form.one("comment")), forms.score_of(form.one("score"), scale)
+            if chosen is not None:
+                await self._answered(opened.about, kind, chosen, comment)
+                return said(opened.reader, opened.reader.words.answered)
+            missing = True
+        worded = kind in IN_WORDS
+        return page(
+            opened.reader,
+            "answer",
+            asked.question,
+            status=422 if missing else 200,
+            asked=asked,
+            scores=list(reversed(scale.scores)) if worded else list(scale.scores),
+            score=chosen,
+            worded=worded,
+            comment=comment,
+            missing=missing,
+        )
+
+    async def _answered(self, about: About, kind: str, score: int, comment: str) -> None:
+        now = self._clock()
+        answer = saying.survey_answered(about, kind, score, comment, now)
+        async with transaction(self._engine) as connection:
+            await say(connection, [answer, saying.answered_by_hand(about, Act.ANSWER, now)], now)
+
+    async def _click(self, request: Request) -> Response:
+        """Leads on whatever happens here: the address was signed with the message."""
+        nobody = stranger(self._only_storefront())
+        token = self._links.signer.read(Act.CLICK, request.path_params["token"], self._clock())
+        url = safe_url(token.detail) if isinstance(token, Token) else None
+        if not isinstance(token, Token) or url is None:
+            expired = token is Refusal.EXPIRED
+            return said(
+                nobody, nobody.words.expired if expired else nobody.words.forged, status=410 if expired else 404
+            )
+        if _by_a_reader(request) and self._pace.allows(token.message, self._clock()):
+            await self._note(token.message, lambda about, now: saying.followed(about, url, now))
+        return RedirectResponse(url, 302, headers={"cache-control": "no-store", "referrer-policy": "no-referrer"})
+
+    async def _open(self, request: Request) -> Response:
+        token = self._links.signer.read(Act.OPEN, request.path_params["token"], self._clock())
+        if isinstance(token, Token) and _by_a_reader(request) and self._pace.allows(token.message, self._clock()):
+            await self._note(token.message, saying.opened)
+        return Response(DOT, media_type="image/gif", headers={"cache-control": "no-store"})
+
+    async def _note(self, message: UUID, event: Callable[[About, datetime], Event | None]) -> None:
+        now = self._clock()
+        try:
+            async with transaction(self._engine) as connection:
+                if (about := await feedback.about(connection, message)) is not None:
+                    await say(connection, [event(about, now)], now)
+        except UNAVAILABLE as error:
+            log.warning("what a mail met with can't be noted", error=type(error).__name__)
+
+
+async def _wanted(connection: AsyncConnection, opened: Opened) -> dict[str, bool]:
+    """The channels that could reach them, and whether marketing goes there now."""
+    about, storefront = opened.about, opened.storefront
+    profile = about.profile
+    place = place_of(about.storefront, about.address or "")
+    against = (await standing(connection, [place])).get(place, NOTHING)
+    found = {}
+    for channel in opened.reader.words.channels:
+        if channel == "email" or channel in profile.addresses or channel in profile.consent:
+            found[channel] = profile.consent.get(channel, storefront.assume_consent)
+    found["email"] = found["email"] and against.against(marketing=True) is None
+    return found
+
+
+def _by_a_reader(request: Request) -> bool:
+    """Not to be asked of HEAD, nor of a browser that loads ahead what nobody has chosen yet."""
+    hints = (request.headers.get("sec-purpose", ""), request.headers.get("purpose", ""))
+    return request.method == "GET" and not any("prefetch" in hint for hint in hints)
