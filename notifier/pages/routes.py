@@ -17,7 +17,6 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from notifier import feedback, saying
-from notifier.content import safe_url
 from notifier.in_force import Terms
 from notifier.links import PREFIX, VALID, Act, LinkMaker, Refusal, Token
 from notifier.outbox import say
@@ -25,6 +24,7 @@ from notifier.pages import forms
 from notifier.pages.pace import Pace
 from notifier.pages.showing import Reader, page, reader_of, said, stranger
 from notifier.saying import About
+from notifier.shown import safe_url
 from notifier.store import UNAVAILABLE
 from notifier.suppression import NOTHING, place_of, standing
 from notifier.surveys import SCALES

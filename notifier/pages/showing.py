@@ -9,9 +9,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from notifier.addresses import masked
-from notifier.content import _ink_on, safe_url
 from notifier.pages.words import EN, Said, Words, words_for
 from notifier.saying import About
+from notifier.shown import ink_on, safe_url
 from services.contracts.changes import Profile
 from services.contracts.storefront import Look, Storefront
 
@@ -55,7 +55,7 @@ def page(reader: Reader, name: str, title: str, *, status: int = 200, **more: An
         shop=reader.storefront,
         logo=safe_url(look.logo),
         colour=look.colour,
-        ink=_ink_on(look.colour),
+        ink=ink_on(look.colour),
         background=look.background,
         nonce=nonce,
         **more,

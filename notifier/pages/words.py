@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from notifier.language import language_for
 from services.contracts.changes import Profile
 from services.contracts.storefront import Storefront
 
@@ -165,9 +166,5 @@ LANGUAGES: Final = {words.lang: words for words in (EN, DE)}
 
 
 def words_for(profile: Profile, storefront: Storefront) -> Words:
-    """The customer's own language if they told us one, else the storefront's, else English."""
-    for said in (profile.traits.get("locale"), profile.traits.get("language"), storefront.locale):
-        found = LANGUAGES.get(str(said).replace("_", "-").partition("-")[0].lower())
-        if found is not None:
-            return found
-    return EN
+    """In the language that they are written to in, if the pages speak it."""
+    return LANGUAGES[language_for(profile, storefront, LANGUAGES).language]
