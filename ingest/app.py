@@ -74,7 +74,11 @@ def create_app(ingest: Ingest) -> FastAPI:
         Route(
             route.path,
             _HotEndpoint(
-                route.path, by_key(ingest.keys, route.open_body), ingest, answer=route.answer, keeps=route.keeps
+                route.path,
+                by_key(ingest.keys, route.open_body, server_only=route.server_only),
+                ingest,
+                answer=route.answer,
+                keeps=route.keeps,
             ),
             methods=["POST", "OPTIONS"],
         )

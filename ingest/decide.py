@@ -8,7 +8,8 @@ from ingest.limits import Limits, fault_in
 from services.contracts.dead_letters import MAX_RAW_BYTES, DeadLetter, encode_dead_letter
 from services.contracts.events import Event, encode_event, record_key
 from services.contracts.privacy import PrivacyRequest, encode_request, key_of_request
-from services.contracts.topics import DEAD_LETTERS, EVENTS, MAX_REQUEST_BYTES, PRIVACY
+from services.contracts.products import Product, ProductGone, encode_product, key_of_product
+from services.contracts.topics import DEAD_LETTERS, EVENTS, MAX_REQUEST_BYTES, PRIVACY, PRODUCTS
 from services.errors import BadRequest, TooLarge
 from services.kafka import Record
 
@@ -103,6 +104,10 @@ def _record(taken: Taken) -> Record:
             return Record(topic=EVENTS, key=record_key(taken), value=encode_event(taken))
         case PrivacyRequest():
             return Record(topic=PRIVACY, key=key_of_request(taken), value=encode_request(taken))
+        case Product():
+            return Record(topic=PRODUCTS, key=key_of_product(taken), value=encode_product(taken))
+        case ProductGone():
+            return Record(topic=PRODUCTS, key=key_of_product(taken), value=None)
         case _:
             assert_never(taken)
 

@@ -11,7 +11,8 @@ from ingest.clients import Client
 from ingest.dialects.reading import Body
 from ingest.limits import without_half_pairs
 from ingest.storefronts import Keys, Source, key_of_call
-from services.errors import RequestError
+from services.contracts.events import SaidBy
+from services.errors import Forbidden, RequestError
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,20 @@ class Opened:
 Door = Callable[[Asked], Opened]
 
 
-def by_key(keys: Keys, open_body: Callable[[bytes], Body]) -> Door:
-    """By a write key: outside the body, which is then not even read for an unknown one, or in it."""
+def by_key(keys: Keys, open_body: Callable[[bytes], Body], *, server_only: bool = False) -> Door:
+    """By a write key: outside the body, which is then not even read for an unknown one, or in it.
+
+    With `server_only` a browser's key is refused before the body is read.
+    """
 
     def asked(call: Asked) -> Opened:
         key = key_of_call(call.headers, call.query)
         source = keys.source_of(key) if key else None
+        if server_only and source is not None and source.said_by is not SaidBy.SERVER:
+            raise Forbidden(
+                "only a server's key may say this: a browser's stands in a page, where anybody can read it",
+                code="server_key_needed",
+            )
         return Opened(body=lambda raw: _opened(without_half_pairs(raw), source), known=source)
 
     def _opened(raw: bytes, source: Source | None) -> tuple[Body, Source]:

@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from ingest.dialects.native import NativeEvent
+from ingest.dialects.products import NativeProduct
 from ingest.dialects.segment import SegmentItem
 from ingest.openapi_webhooks import WEBHOOK_TAKEN, webhook_operation
 from ingest.routes import HotRoute, PixelRoute
@@ -46,6 +47,15 @@ _IDENTIFY: Final = {
     "messageId": "node-2",
     "traits": {"email": "ada@shop.example", "firstName": "Ada"},
 }
+_PRODUCT: Final = {
+    "product_id": "p-17",
+    "name": "Mug",
+    "url": "https://shop.example/product/p-17",
+    "image_url": "https://shop.example/img/p-17.jpg",
+    "price": "12.50",
+    "currency": "EUR",
+    "available": True,
+}
 _EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "native": {"one": _NATIVE_EVENT, "several": [_NATIVE_EVENT, _NATIVE_ORDER]},
     "track": {"track": _TRACK},
@@ -55,6 +65,11 @@ _EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "group": {"group": {"userId": "u1", "messageId": "node-3", "groupId": "club", "traits": {"tier": "gold"}}},
     "alias": {"alias": {"userId": "u1", "messageId": "node-4", "previousId": "a1"}},
     "batch": {"batch": {"batch": [_TRACK, _IDENTIFY], "sentAt": _AT, "writeKey": "spwk_…"}},
+    "products": {
+        "one": _PRODUCT,
+        "several": [_PRODUCT, {"product_id": "p-17", "variant": "blue", "price": "13.50", "colour": "blue"}],
+        "no_longer_sold": {"product_id": "p-16", "deleted": True},
+    },
     "ga4": {
         "add_to_cart": {
             "client_id": "1093.1795339800",
@@ -102,6 +117,7 @@ ERRORS: Final[Errors] = {
             ("unknown_type", "`type` must be one of track, identify, page, screen, group, alias"),
             ("bad_id", "the event's id has 201 characters; at most 200 are taken"),
             ("bad_name", "the event's name holds a control character"),
+            ("bad_url", "`url` must be http or https, or a path of the shop that begins with /"),
             ("bad_time", "`occurred_at` must be RFC 3339 with an offset and not before 1970: 2026-11-22T09:30:00Z"),
             ("bad_text", "a text holds a NUL, or half of a surrogate pair"),
             ("too_deep", "objects and lists are nested too deeply"),
@@ -110,6 +126,15 @@ ERRORS: Final[Errors] = {
     401: (
         "No write key, or one that is not known here: the answer is the same",
         (("unauthorized", "no write key that is known here came with the call; docs/ingest.md says where to put it"),),
+    ),
+    403: (
+        "Not with this key",
+        (
+            (
+                "server_key_needed",
+                "only a server's key may say this: a browser's stands in a page, where anybody can read it",
+            ),
+        ),
     ),
     405: ("Another method than POST", (("method_not_allowed", "Method Not Allowed"),)),
     413: (
@@ -156,7 +181,7 @@ ERRORS: Final[Errors] = {
 }
 """Every error of the hot routes: status, what it means, and its codes with a message each."""
 WEBHOOK_ERRORS: Final[Errors] = {
-    **{status: said for status, said in ERRORS.items() if status not in (400, 401, 413, 429)},
+    **{status: said for status, said in ERRORS.items() if status not in (400, 401, 403, 413, 429)},
     400: ("The gzip is broken", (("malformed", "the body says Content-Encoding: gzip and is none"),)),
     401: (
         "The body is not signed with one of the storefront's secrets, or it has none: the answer is the same",
@@ -178,7 +203,9 @@ def document(
     pixels: Iterable[PixelRoute] = (),
 ) -> dict[str, Any]:
     """FastAPI's own document with the hot routes in it."""
-    _, schemas = msgspec.json.schema_components([NativeEvent, SegmentItem], ref_template="#/components/schemas/{name}")
+    _, schemas = msgspec.json.schema_components(
+        [NativeEvent, NativeProduct, SegmentItem], ref_template="#/components/schemas/{name}"
+    )
     return {
         **base,
         "paths": {
@@ -202,11 +229,14 @@ def document(
 
 
 def _operation(route: HotRoute) -> dict[str, Any]:
-    schema = {"native": "NativeBody", "batch": "SegmentBatch", "ga4": "MeasurementProtocol"}.get(
-        route.dialect, "SegmentItem"
-    )
+    schema = {
+        "native": "NativeBody",
+        "batch": "SegmentBatch",
+        "ga4": "MeasurementProtocol",
+        "products": "ProductsBody",
+    }.get(route.dialect, "SegmentItem")
     in_body: list[dict[str, list[str]]] = (
-        [] if route.dialect in ("native", "ga4") else [{}]
+        [] if route.dialect in ("native", "ga4", "products") else [{}]
     )  # Segment's bodies may hold the key themselves
     return {
         "summary": route.about,
@@ -307,6 +337,12 @@ _BODIES: Final[dict[str, Any]] = {
         "oneOf": [
             {"$ref": "#/components/schemas/NativeEvent"},
             {"type": "array", "items": {"$ref": "#/components/schemas/NativeEvent"}},
+        ]
+    },
+    "ProductsBody": {
+        "oneOf": [
+            {"$ref": "#/components/schemas/NativeProduct"},
+            {"type": "array", "items": {"$ref": "#/components/schemas/NativeProduct"}},
         ]
     },
     "SegmentBatch": {

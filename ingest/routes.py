@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from ingest.answers import Answering, as_picture, as_taken, as_validation
-from ingest.dialects import ga4, native, pixel, segment
+from ingest.dialects import ga4, native, pixel, products, segment
 from ingest.dialects.reading import Body
 
 
@@ -23,6 +23,7 @@ class HotRoute:
     about: str
     answer: Answering = as_taken
     keeps: bool = True
+    server_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,13 @@ class PixelRoute:
 
 HOT_ROUTES: Final = (
     HotRoute("/v1/events", native.open_body, "native", "One event or a list of events in our own shape"),
+    HotRoute(
+        "/v1/products",
+        products.open_body,
+        "products",
+        "The shop's catalogue: one product or a list, with a server's key",
+        server_only=True,
+    ),
     *(
         HotRoute(f"/v1/{kind}", partial(segment.open_single, kind=kind), kind, f"Segment's `{kind}` call")
         for kind in segment.TYPES

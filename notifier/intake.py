@@ -1,16 +1,13 @@
 """From the stream of changes to what is held and planned: one transaction a batch, with the offsets in it."""
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-import sqlalchemy as sa
 import structlog
-from aiokafka.errors import KafkaError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier import store
@@ -18,6 +15,7 @@ from notifier.followups import FollowUps
 from notifier.holdings import Customer, Instance, apply
 from notifier.metrics import INTAKE_LAG, INTAKE_RECORDS
 from notifier.plan import plan, reconcile
+from notifier.reading import Reader
 from notifier.suppression import Place, Why, lift, place_of
 from services.contracts.changes import (
     FIRST_EPOCH,
@@ -34,17 +32,13 @@ from services.contracts.changes import (
 )
 from services.contracts.dead_letters import MAX_RAW_BYTES
 from services.contracts.topics import STAGE_CHANGES
-from services.errors import Fenced
 from services.kafka import Feed, Stretch
 from services.offsets import Offsets
 from services.postgres import transaction
 
 log = structlog.get_logger()
 
-POLL: Final = timedelta(milliseconds=500)
 LARGEST_SEQUENCE: Final = 2**63 - 1
-_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-"""Postgres can store it in no text: the engine never sends it, so whoever did was not the engine."""
 
 
 @dataclass(slots=True)
@@ -88,8 +82,7 @@ def read(records: Iterable[Any], now: datetime, *, epoch: int = FIRST_EPOCH) -> 
 
 
 def _check_storable(change: CustomerChange | KnownUntil, value: bytes) -> None:
-    if _NUL.search(value):
-        raise ValueError("holds a NUL character")
+    store.check_text(value)
     if not isinstance(change, KnownUntil) and not 0 < change.sequence <= LARGEST_SEQUENCE:
         raise ValueError("its sequence is out of range")
 
@@ -107,34 +100,18 @@ class Intake:
         topic: str = STAGE_CHANGES,
     ) -> None:
         self._feed = feed
+        self._reader = Reader(feed, self._take)
         self._topic = topic
         self._offsets = offsets
         self._engine = engine
         self._follow_ups = follow_ups
         self._clock = clock
-        self._astray = False
         self._seeded = False
         self._epoch = FIRST_EPOCH
 
     async def step(self) -> bool:
         """False when the stores were away: then it is worth waiting before the next."""
-        try:
-            if self._astray:
-                await self._feed.rewind()
-                self._astray = False
-            stretches = await self._feed.next(POLL)
-            if stretches:
-                await self._take(stretches)
-        except Fenced as fenced:
-            log.info("another process reads on", reason=str(fenced))
-            self._astray = True
-        except sa.exc.ProgrammingError:
-            raise
-        except (*store.UNAVAILABLE, KafkaError) as error:
-            log.warning("the intake will try again", error=repr(error))
-            self._astray = True
-            return False
-        return True
+        return await self._reader.step()
 
     async def _take(self, stretches: Sequence[Stretch]) -> None:
         if not self._seeded:
@@ -148,7 +125,6 @@ class Intake:
         async with transaction(self._engine) as connection:
             await self._offsets.advance(connection, stretches)
             await take_in(connection, batch, self._follow_ups(), now)
-        await self._feed.report(stretches)
         for stretch in stretches:
             behind = now.timestamp() - stretch.records[-1].timestamp / 1000
             INTAKE_LAG.labels(str(stretch.partition.partition)).set(max(behind, 0.0))

@@ -31,6 +31,6 @@ INTAKE_LAG: Final = Gauge(
 )
 INTAKE_RECORDS: Final = Counter(
     "stagepost_notifier_intake_records_total",
-    "Records of the stage-change topic: applied, repeat, gap, taken_back, not_ours, dead_letter.",
+    "Records read: applied, repeat, gap, taken_back, not_ours, dead_letter; of the catalogue product, product_gone.",
     ["what"],
 )

@@ -3,8 +3,8 @@
 No transaction here is open while something is sent.
 """
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from notifier import feedback, suppression
+from notifier import catalogue_store, feedback, suppression
 from notifier.addresses import deliverable, fingerprint
+from notifier.catalogue import Catalogue
 from notifier.claims import Caps, Claim, Refused, refused, spend
 from notifier.guard import Message, Send
 from notifier.holdings import Customer, Instance
@@ -22,6 +23,7 @@ from notifier.outcomes import After, Outcome, Unknown, after
 from notifier.status import DUE, Status
 from notifier.store import CUSTOMER_COLUMNS, INSTANCE_COLUMNS, as_text, customer_of, instance_of
 from notifier.tables import customers, instances, known_until, messages, stream
+from services.contracts.changes import Subject
 from services.contracts.events import SaidBy
 from services.postgres import among, columns_of, rows, transaction
 
@@ -45,6 +47,9 @@ class Claimed:
     first_sending_at: datetime | None
     customer: Customer
     instance: Instance
+
+    def about(self, subject: Subject) -> "Claimed":
+        return replace(self, instance=replace(self.instance, subject=subject))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +108,13 @@ class Queue:
                 .returning(messages.c.id)
             )
             return await _load(connection, list(found))
+
+    async def catalogues(self, wanted: Mapping[str, Collection[str]]) -> Mapping[str, Catalogue]:
+        """By storefront, what is sold under these ids and numbers."""
+        if not any(wanted.values()):
+            return {}
+        async with self._engine.connect() as connection:
+            return await catalogue_store.load(connection, wanted)
 
     async def known_until(self) -> datetime | None:
         async with self._engine.connect() as connection:

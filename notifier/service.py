@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +11,7 @@ import structlog
 
 from notifier import tables
 from notifier.api import create_app
+from notifier.catalogue_intake import CatalogueIntake
 from notifier.channels.channel import Channel
 from notifier.channels.email import EmailChannel
 from notifier.channels.webhook import WebhookChannel
@@ -23,7 +25,7 @@ from notifier.queue import Queue
 from notifier.settings import NotifierSettings
 from notifier.store import UNAVAILABLE
 from notifier.worker import Worker
-from services.contracts.topics import STAGE_CHANGES
+from services.contracts.topics import PRODUCTS, STAGE_CHANGES
 from services.errors import NoShop
 from services.kafka import Feed, Sender, check_topics
 from services.offsets import Offsets
@@ -34,6 +36,7 @@ from services.revisions.following import Following
 log = structlog.get_logger()
 
 GROUP = "stagepost-notifier"
+CATALOGUE_GROUP = "stagepost-notifier-catalogue"
 REST_AFTER_TROUBLE = 1.0
 REST_WITHOUT_MAIL = 0.5
 """Seconds between looks at an empty queue: what a customer waits at most beyond the due time."""
@@ -74,6 +77,19 @@ class Taking:
         return went_well
 
 
+def reading(feed: Feed, step: Callable[[], Awaitable[bool]], *, join: bool = True) -> Loop:
+    """`join` is False where the step says when to."""
+
+    async def read(stopping: asyncio.Event) -> None:
+        await feed.start(join=join)
+        try:
+            await repeat(step, stopping, idle=REST_AFTER_TROUBLE)
+        finally:
+            await feed.stop()
+
+    return read
+
+
 async def serve(settings: NotifierSettings) -> None:
     """Runs until told to stop. Raises ConfigurationError or NotMigrated where a person must mend something first."""
     engine = create_engine(settings.postgres, application="notifier")
@@ -99,12 +115,8 @@ async def serve(settings: NotifierSettings) -> None:
         links = settings.links.maker()
         workers = {name: Worker(queue, name, channel, terms.now, links, _now) for name, channel in channels.items()}
 
-        async def take_in(stopping: asyncio.Event) -> None:
-            await feed.start(join=False)
-            try:
-                await repeat(taking.step, stopping, idle=REST_AFTER_TROUBLE)
-            finally:
-                await feed.stop()
+        products = Feed(settings.kafka, group=CATALOGUE_GROUP, topics=[PRODUCTS], load=offsets.load)
+        catalogue = CatalogueIntake(products, offsets, engine, _now)
 
         async def look() -> bool:
             try:
@@ -131,9 +143,10 @@ async def serve(settings: NotifierSettings) -> None:
         app = create_app(engine, readiness, settings.operator_key, _now)
         app.router.routes.extend(Pages(engine, links, terms.now, _now).routes())
         jobs = {
-            "intake": take_in,
+            "intake": reading(feed, taking.step, join=False),
             "look": looking,
             "outbox": say,
+            "catalogue": reading(products, catalogue.step),
             **{name: sending(worker) for name, worker in workers.items()},
         }
         await run_service(app, settings.http, jobs)

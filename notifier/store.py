@@ -1,5 +1,6 @@
 """What the intake reads and writes, in the caller's transaction. Locks are taken in sorted order: customers first."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -24,6 +25,8 @@ UNAVAILABLE = (sa.exc.DBAPIError, sa.exc.TimeoutError, asyncpg.InternalClientErr
 """What passes when Postgres is back, or when another process has finished. `ProgrammingError` is one of them by birth,
 but is ours: let it through first."""
 
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
 _encoder = msgspec.json.Encoder(decimal_format="string")
 _profile = msgspec.json.Decoder(Profile)
 _subject = msgspec.json.Decoder(Subject)
@@ -32,6 +35,12 @@ _moves = msgspec.json.Decoder(tuple[Move, ...])
 
 def _json(value: object) -> str:
     return _encoder.encode(value).decode()
+
+
+def check_text(value: bytes) -> None:
+    """Raises ValueError for JSON with a NUL in it, which Postgres can store in no text. None of ours sends one."""
+    if _NUL.search(value):
+        raise ValueError("holds a NUL character")
 
 
 CUSTOMER_COLUMNS: list[sa.Column[Any]] = list(customers.c)

@@ -174,6 +174,23 @@ disabled_endpoints = sa.Table(
     sa.Column("since", sa.DateTime(timezone=True), nullable=False),
 )
 
+products = sa.Table(
+    "products",
+    metadata,
+    sa.Column("storefront", sa.Text, primary_key=True),
+    sa.Column("product_id", sa.Text, primary_key=True),
+    # The variant that the record on the topic is about; empty where it is about the product and all its variants.
+    sa.Column("record", sa.Text, primary_key=True),
+    # The variant that this row is about; empty for the product itself.
+    sa.Column("variant", sa.Text, primary_key=True),
+    sa.Column("sku", sa.Text),
+    # When its platform changed it: what is older changes nothing.
+    sa.Column("updated_at", sa.DateTime(timezone=True)),
+    sa.Column("said", JSONB, nullable=False),
+    sa.Index("products_by_sku", "storefront", "sku", postgresql_where=sa.text("sku IS NOT NULL")),
+    sa.Index("products_by_variant", "storefront", "variant", postgresql_where=sa.text("variant <> ''")),
+)
+
 dead_letters = sa.Table(
     "dead_letters",
     metadata,

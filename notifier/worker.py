@@ -1,6 +1,7 @@
 """From due to delivered: claim, ask the guard, render, mark, hand over, write down what came of it."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 import stamina
 import structlog
 
+from notifier.catalogue import asked_for, filled
 from notifier.channels.channel import Channel, Connection, Parcel
 from notifier.claims import Refused
 from notifier.followups import Purpose
@@ -120,6 +122,7 @@ class Worker:
     ) -> list[Ready]:
         claims = await self._queue.refused(claimed, now)
         standing = await self._queue.standing(claimed)
+        claimed = await self._as_sold(claimed, terms)
         ready: list[Ready] = []
         settled: list[Settled] = []
         for one in claimed:
@@ -131,6 +134,20 @@ class Worker:
                 settled.append(decided)
         await self._queue.settle(settled, now)
         return ready
+
+    async def _as_sold(self, claimed: Sequence[Claimed], terms: Terms) -> list[Claimed]:
+        """With what the shop's catalogue says of things that only a browser named."""
+        wanted: dict[str, set[str]] = defaultdict(set)
+        for one in claimed:
+            wanted[one.storefront] |= asked_for(one.instance.subject)
+        catalogues = await self._queue.catalogues(wanted)
+        shops = terms.shop.storefronts
+        return [
+            one.about(filled(one.instance.subject, catalogues[one.storefront], address=shops[one.storefront].url))
+            if one.storefront in catalogues and one.storefront in shops
+            else one
+            for one in claimed
+        ]
 
     def _decide_one(self, claimed: Claimed, terms: Terms, seen: Seen, now: datetime) -> Ready | Settled:
         follow_up = terms.follow_ups.get(claimed.follow_up)

@@ -15,11 +15,12 @@ import msgspec
 from ingest.dialects.canonical import Said, as_moment, as_text, canonical_event
 from ingest.dialects.reading import UNREADABLE, Call, Outcome, Refusal, Taken, not_json
 from services.contracts.privacy import PrivacyRequest
+from services.contracts.products import Product, ProductGone
 
 _any = msgspec.json.Decoder()
 _AMOUNT = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,12})?")
 
-Told = Said | PrivacyRequest
+Told = Said | PrivacyRequest | Product | ProductGone | Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def taken(told: list[Told], call: Call) -> Outcome:
     """All that a document says, in our vocabulary, or why one thing in it can't be taken."""
     found: list[Taken] = []
     for one in told:
-        event = one if isinstance(one, PrivacyRequest) else canonical_event(one, call)
+        event = canonical_event(one, call) if isinstance(one, Said) else one
         if isinstance(event, Refusal):
             return event
         found.append(event)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from ingest.dialects.canonical import EARLIEST, Given, Said, as_moment, as_text, canonical_event
-from ingest.dialects.reading import UNREADABLE, Body, Call, Refusal, bad_body, not_json
+from ingest.dialects.reading import UNREADABLE, Body, Call, Refusal, bad_body, unreadable
 from services.contracts.events import Event
 from services.contracts.identity import Who
 
@@ -30,7 +30,6 @@ class NativeEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 _list = msgspec.json.Decoder(list[msgspec.Raw])
 _event = msgspec.json.Decoder(NativeEvent)
-_UNKNOWN = re.compile(r"unknown field `(.*?)`")
 _OFFSET = re.compile(r"(?:[zZ]|[+-]\d\d:?\d\d)\s*\Z")
 
 
@@ -48,19 +47,9 @@ def read_event(raw: bytes, call: Call) -> Event | Refusal:
     try:
         item = _event.decode(raw)
     except UNREADABLE as error:
-        return _unreadable(error, raw)
+        return unreadable(error, raw, known=NativeEvent.__struct_fields__, of="an event")
     said = _said(item, call)
     return said if isinstance(said, Refusal) else canonical_event(said, call)
-
-
-def _unreadable(error: Exception, raw: bytes) -> Refusal:
-    if not isinstance(error, msgspec.ValidationError):
-        return Refusal("malformed", not_json(error, raw))
-    unknown = _UNKNOWN.search(str(error))
-    if unknown:
-        known = ", ".join(NativeEvent.__struct_fields__)
-        return Refusal("unknown_field", f"`{unknown[1][:100]}` is not a field of an event; known are: {known}")
-    return Refusal("invalid", str(error))
 
 
 def _said(item: NativeEvent, call: Call) -> Said | Refusal:

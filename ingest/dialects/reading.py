@@ -1,5 +1,6 @@
 """What every dialect takes and gives: a call, its body taken apart into items, and an event or a refusal an item."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,6 +9,7 @@ import msgspec
 
 from services.contracts.events import Event, SaidBy
 from services.contracts.privacy import PrivacyRequest
+from services.contracts.products import Product, ProductGone
 from services.errors import BadRequest
 
 
@@ -35,7 +37,7 @@ class Refusal:
     message: str
 
 
-Taken = Event | PrivacyRequest
+Taken = Event | PrivacyRequest | Product | ProductGone
 """What an item may say: each kind goes to a topic of its own."""
 Outcome = Event | Refusal | tuple[Taken, ...]
 """Of one item. A platform's document may say several things at once; an item is taken whole or not at all."""
@@ -76,6 +78,20 @@ def not_json(error: Exception, raw: bytes) -> str:
             return str(error)
     text = str(error)
     return f"the JSON ends too early (byte {len(raw)})" if "truncated" in text else text
+
+
+_UNKNOWN = re.compile(r"unknown field `(.*?)`")
+
+
+def unreadable(error: Exception, raw: bytes, *, known: Sequence[str], of: str) -> Refusal:
+    """Why one item of our own shape, `of` which these fields are known, can't be read."""
+    if not isinstance(error, msgspec.ValidationError):
+        return Refusal("malformed", not_json(error, raw))
+    unknown = _UNKNOWN.search(str(error))
+    if unknown:
+        listed = ", ".join(known)
+        return Refusal("unknown_field", f"`{unknown[1][:100]}` is not a field of {of}; known are: {listed}")
+    return Refusal("invalid", str(error))
 
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)

@@ -13,9 +13,10 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
-from ingest.dialects import shopify_customers
+from ingest.dialects import shopify_customers, shopify_products
 from ingest.dialects.canonical import Said, as_moment
 from ingest.dialects.documents import Document, Told, document_in, order_name, taken, there
+from ingest.dialects.products import gone_of
 from ingest.dialects.reading import Body, Call, Outcome, Refusal
 from ingest.dialects.shopify_customers import person_of
 from services.contracts.events import Name
@@ -298,6 +299,14 @@ def _privacy(document: Document, delivery: Delivery, call: Call) -> list[Told]:
     return [shopify_customers.privacy_request(document, delivery.topic, delivery.id, call)]
 
 
+def _product_said(document: Document, delivery: Delivery, call: Call) -> list[Told]:  # noqa: ARG001  as all readers
+    return [shopify_products.product_of(document, call)]
+
+
+def _product_gone(document: Document, delivery: Delivery, call: Call) -> list[Told]:  # noqa: ARG001  as all readers
+    return [gone_of(document.id("id"), call)]
+
+
 TOPICS: Final[dict[str, Reader]] = {
     "carts/create": _cart,
     "carts/update": _cart,
@@ -319,5 +328,8 @@ TOPICS: Final[dict[str, Reader]] = {
     "customers/disable": _customer,
     "customers_marketing_consent/update": _consent,
     "customers_email_marketing_consent/update": _consent,
+    "products/create": _product_said,
+    "products/update": _product_said,
+    "products/delete": _product_gone,
     **dict.fromkeys(shopify_customers.PRIVACY_TOPICS, _privacy),
 }

@@ -14,8 +14,10 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
+from ingest.dialects import woocommerce_products
 from ingest.dialects.canonical import Said
 from ingest.dialects.documents import Document, Told, document_in, order_name, taken, there
+from ingest.dialects.products import gone_of
 from ingest.dialects.reading import Body, Call, Outcome, Refusal
 from services.contracts.events import Name
 from services.contracts.identity import Who
@@ -212,6 +214,14 @@ def _customer(document: Document, delivery: Delivery, call: Call) -> list[Told]:
     return [_said(delivery, delivery.id_of(document), Name.CUSTOMER_IDENTIFIED, who, at, {}, traits)]
 
 
+def _product_said(document: Document, delivery: Delivery, call: Call) -> list[Told]:  # noqa: ARG001  as all readers
+    return [woocommerce_products.product_of(document, call)]
+
+
+def _product_gone(document: Document, delivery: Delivery, call: Call) -> list[Told]:  # noqa: ARG001  as all readers
+    return [gone_of(document.id("id"), call)]
+
+
 def _nothing(document: Document, delivery: Delivery, call: Call) -> list[Told]:  # noqa: ARG001  as all readers
     return []
 
@@ -268,5 +278,9 @@ TOPICS: Final[dict[str, Reader]] = {
     "customer.created": _customer,
     "customer.updated": _customer,
     "customer.deleted": _nothing,
+    "product.created": _product_said,
+    "product.updated": _product_said,
+    "product.restored": _product_said,
+    "product.deleted": _product_gone,
     **dict.fromkeys(("coupon.created", "coupon.updated", "coupon.deleted", "coupon.restored"), _nothing),
 }

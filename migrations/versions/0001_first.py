@@ -552,6 +552,34 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
         schema="notifier",
     )
     op.create_table(
+        "products",
+        sa.Column("storefront", sa.Text(), nullable=False),
+        sa.Column("product_id", sa.Text(), nullable=False),
+        sa.Column("record", sa.Text(), nullable=False),
+        sa.Column("variant", sa.Text(), nullable=False),
+        sa.Column("sku", sa.Text(), nullable=True),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("said", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.PrimaryKeyConstraint("storefront", "product_id", "record", "variant", name=op.f("products_pkey")),
+        schema="notifier",
+    )
+    op.create_index(
+        "products_by_sku",
+        "products",
+        ["storefront", "sku"],
+        unique=False,
+        schema="notifier",
+        postgresql_where=sa.text("sku IS NOT NULL"),
+    )
+    op.create_index(
+        "products_by_variant",
+        "products",
+        ["storefront", "variant"],
+        unique=False,
+        schema="notifier",
+        postgresql_where=sa.text("variant <> ''"),
+    )
+    op.create_table(
         "follow_ups",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("track", sa.Text(), nullable=False),

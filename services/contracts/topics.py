@@ -9,6 +9,7 @@ STAGE_CHANGES: Final = "customer.stage-changes"
 STAGES: Final = "customer.stages"
 PROGRESS: Final = "storefront.progress"
 PRIVACY: Final = "storefront.privacy"
+PRODUCTS: Final = "storefront.products"
 
 MAX_RECORD_BYTES: Final = 1_048_576
 """`max.message.bytes` of every topic: Kafka's own default of 1 MiB, said aloud because clients are held below it."""
@@ -53,4 +54,15 @@ TOPICS: Final = (
     ),
     # What a law asks for, each until it is done: compaction keeps a request until a tombstone says that it was.
     Topic(name=PRIVACY, partitions=1, config={"cleanup.policy": "compact", "segment.ms": "86400000"}),
+    # A shop's catalogue, of which the last word on each product is kept. It is changed seldom: one partition is enough.
+    Topic(
+        name=PRODUCTS,
+        partitions=1,
+        config={
+            "max.message.bytes": str(MAX_RECORD_BYTES),
+            "cleanup.policy": "compact",
+            "segment.ms": "86400000",
+            "delete.retention.ms": "604800000",
+        },
+    ),
 )

@@ -30,6 +30,7 @@ from services.process import Readiness
 from services.settings import KafkaSettings
 
 KEY, STORED = new_write_key("shop", KeyKind.SERVER)
+BROWSER_KEY, BROWSER_STORED = new_write_key("shop", KeyKind.BROWSER)
 AUTH = {"X-Write-Key": KEY}
 EVENT = {"id": "e1", "name": "Product Added", "user_id": "u1"}
 TRACK = {"type": "track", "event": "Product Added", "userId": "u1", "messageId": "m1"}
@@ -40,7 +41,7 @@ async def http(tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
     """An ingest that has not reached Kafka: a call that is in order gets as far as 503 `unavailable`."""
     spool = Spool(tmp_path / "spool.sqlite", SpoolSettings())
     ingest = Ingest(
-        keys=Keys([STORED]),
+        keys=Keys([STORED, BROWSER_STORED]),
         secrets=Secrets([]),
         network_key=b"hides-the-networks",
         publisher=Publisher(
@@ -250,3 +251,11 @@ async def test_a_call_that_is_only_looked_at_says_what_is_wrong_with_it(http: ht
     assert answer.status_code == 200
     (message,) = answer.json()["validationMessages"]
     assert (message["fieldPath"], message["validationCode"]) == ("events[1]", "MISSING_NAME")
+
+
+async def test_a_browser_s_key_says_nothing_of_the_catalogue(http: httpx2.AsyncClient) -> None:
+    said = {"product_id": "p-17", "name": "Mug"}
+    assert is_error(
+        await http.post("/v1/products", json=said, headers={"X-Write-Key": BROWSER_KEY}), 403, "server_key_needed"
+    )
+    assert is_error(await http.post("/v1/products", json=said, headers=AUTH), 503, "unavailable")

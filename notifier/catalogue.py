@@ -1,0 +1,153 @@
+"""The shop's catalogue as mails need it: of what only a browser named, what the shop's own server says it is. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+import msgspec
+
+from services.contracts.changes import Subject
+from services.contracts.products import Product, Variant
+
+TOLD: Final = ("name", "price", "url", "image_url")
+"""What an item says of itself where a server told it; the catalogue says the rest."""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A product, or one variant of it with all that it has of its product. `variant` is how people call it."""
+
+    product_id: str
+    variant_id: str | None = None
+    variant: str | None = None
+    sku: str | None = None
+    name: str | None = None
+    url: str | None = None
+    image_url: str | None = None
+    price: Decimal | None = None
+    compare_at_price: Decimal | None = None
+    currency: str | None = None
+    available: bool | None = None
+    stock: int | None = None
+
+
+def entries_of(product: Product) -> list[Entry]:
+    """The product's own, and one for each variant."""
+    whole = Entry(
+        product_id=product.product_id,
+        variant_id=product.variant,
+        variant=product.variant and (_called(product) or product.variant),
+        sku=product.sku,
+        name=product.name,
+        url=product.url,
+        image_url=product.image_url,
+        price=product.price,
+        compare_at_price=product.compare_at_price,
+        currency=product.currency,
+        available=product.available,
+        stock=product.stock,
+    )
+    return [whole, *(_variant_of(whole, variant) for variant in product.variants)]
+
+
+def _variant_of(whole: Entry, variant: Variant) -> Entry:
+    said = {
+        name: value
+        for name in ("sku", "url", "image_url", "price", "compare_at_price", "available", "stock")
+        if (value := getattr(variant, name)) is not None
+    }
+    return msgspec.structs.replace(
+        whole, variant_id=variant.id, variant=variant.name or _called(variant), **{"sku": None, **said}
+    )
+
+
+def _called(said: Product | Variant) -> str | None:
+    return " / ".join(part for part in (said.size, said.colour) if part) or None
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Of one storefront, as much of it as was asked for."""
+
+    entries: Sequence[Entry]
+
+    def find(self, item: Mapping[str, Any]) -> Entry | None:
+        """By product and variant, else by product, else by stock number; Google's and others' ids may be one of those.
+
+        A variant that is not known is taken for its product.
+        """
+        product_id, sku, variant = (_text(item.get(name)) for name in ("product_id", "sku", "variant"))
+        of_it = [entry for entry in self.entries if product_id and entry.product_id == product_id]
+        numbers = {number for number in (sku, product_id) if number}
+        exact = [entry for entry in of_it or self.entries if sku and entry.sku == sku and entry.variant_id]
+        called = [entry for entry in of_it if variant and variant in (entry.variant_id, entry.variant, entry.sku)]
+        plain = [entry for entry in of_it if entry.variant_id is None]
+        elsewhere = [
+            entry for entry in self.entries if not of_it and (entry.sku in numbers or entry.variant_id == product_id)
+        ]
+        return next(iter((*called, *exact, *plain, *elsewhere)), None)
+
+
+def asked_for(subject: Subject) -> set[str]:
+    """The ids and numbers by which the items may stand in a catalogue."""
+    return {
+        text
+        for item in subject.items
+        for name in ("product_id", "sku")
+        if not _told(item) and (text := _text(item.get(name)))
+    }
+
+
+def filled(subject: Subject, catalogue: Catalogue, *, address: str) -> Subject:
+    """The subject, with what the catalogue says of items of which no server told all. `address` is the storefront's.
+
+    Text of a browser's never comes into a mail: an item that only a browser named has the catalogue's variant, or none.
+    """
+    if not catalogue.entries:
+        return subject
+    currency = subject.currency
+    items: list[dict[str, Any]] = []
+    for item in subject.items:
+        entry = None if _told(item) else catalogue.find(item)
+        if entry is not None and entry.currency and currency is None and not any("price" in one for one in items):
+            currency = entry.currency
+        items.append(item if entry is None else _filled(item, entry, currency, address))
+    value = subject.value if subject.value is not None else _sum(items)
+    return msgspec.structs.replace(subject, items=items, value=value, currency=currency)
+
+
+def _told(item: Mapping[str, Any]) -> bool:
+    return all(item.get(name) is not None for name in TOLD)
+
+
+def _filled(item: dict[str, Any], entry: Entry, currency: str | None, address: str) -> dict[str, Any]:
+    told = {name: item[name] for name in TOLD if item.get(name) is not None}
+    said: dict[str, Any] = {
+        "name": entry.name,
+        "price": format(entry.price, "f") if entry.price is not None and entry.currency in (None, currency) else None,
+        "url": _absolute(entry.url, address),
+        "image_url": _absolute(entry.image_url, address),
+    }
+    named = dict(item)
+    if "name" not in told:
+        named.pop("variant", None)
+        said["variant"] = entry.variant
+    return {**named, **{name: value for name, value in said.items() if value is not None}, **told}
+
+
+def _absolute(link: str | None, address: str) -> str | None:
+    return f"{address.rstrip('/')}{link}" if link is not None and link.startswith("/") else link
+
+
+def _sum(items: Iterable[Mapping[str, Any]]) -> str | None:
+    """Of all, where each has a price."""
+    lines = list(items)
+    try:
+        amounts = [Decimal(str(item["price"])) * int(item.get("quantity", 1)) for item in lines]
+    except (KeyError, ValueError, InvalidOperation):
+        return None
+    return format(sum(amounts, Decimal()), "f") if lines else None
+
+
+def _text(value: object) -> str | None:
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) and str(value) else None
