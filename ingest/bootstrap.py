@@ -82,7 +82,8 @@ def settings_of(key: str, *, scheme: str, headers: Mapping[bytes, bytes]) -> dic
                 "versionSettings": {"version": "4.4.7", "componentTypes": ["browser"]},
             }
         },
-        "plan": {"track": {"__default": {"enabled": True, "integrations": {}}}},
+        # With a `track` in it the browser's script would fetch one more script to filter by it.
+        "plan": {},
         "metrics": {"sampleRate": 0},
     }
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -116,17 +116,17 @@ def shop() -> Path:
 
 @pytest.fixture(scope="session")
 def start_stack(shop: Path) -> Iterator[StartStack]:
-    """Starts one, with options of `stagepost up` and perhaps a home. Whatever still runs at the end is stopped."""
+    """Starts one, with options of `stagepost up`, and perhaps a home or settings. Who runs at the end is stopped."""
     started: list[RunningStack] = []
 
-    def start(*options: str, home: Path | None = None) -> RunningStack:
+    def start(*options: str, home: Path | None = None, settings: Mapping[str, str] | None = None) -> RunningStack:
         if home is None:
             home = Path(tempfile.mkdtemp(prefix="stagepost-test-"))
             home.chmod(0o711)  # so that Postgres, who may run as another user, gets to its data
         with (home / "up.log").open("w") as log:
             process = subprocess.Popen(
                 [*ENDS_WITH_US, *STAGEPOST, "up", "--shop", str(shop), *options],
-                env={**os.environ, "STAGEPOST_HOME": str(home)},
+                env={**os.environ, **(settings or {}), "STAGEPOST_HOME": str(home)},
                 stdout=log,
                 stderr=log,
                 text=True,
