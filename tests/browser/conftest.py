@@ -1,6 +1,7 @@
 """A real browser, and the sample shop as it is served."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -97,3 +98,23 @@ def shop_as_it_lies(stack: dict[str, str]) -> Iterator[str]:
 def shop_url(request: pytest.FixtureRequest) -> str:
     found: str = request.getfixturevalue("shop_with_segment" if request.param == "segment" else "shop_as_it_lies")
     return found
+
+
+@pytest.fixture(scope="session")
+def web_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a test's pages lie, beside all packages."""
+    root: Path = tmp_path_factory.mktemp("pages")
+    (root / "node_modules").symlink_to(packages() / "node_modules")
+    return root
+
+
+@pytest.fixture(scope="session")
+def web(web_root: Path) -> Iterator[str]:
+    """Where they are served."""
+    command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", str(web_root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield re.sub(r".*\((.*)/\).*\s*", r"\1", server.stdout.readline())
+        finally:
+            server.terminate()
