@@ -9,6 +9,7 @@ import hmac
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from itertools import count
 from pathlib import Path
 from random import Random
 
@@ -16,8 +17,12 @@ import httpx
 import msgspec
 import psutil
 import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
 from ingests import Ground, Ingest
 from mutations import bent, broken
+from schemathesis import checks
 
 from ingest.routes import HOT_ROUTES
 from services.contracts.keys import KeyKind, new_write_key
@@ -34,6 +39,13 @@ GROWTH = 3 * ROOM
 """Bytes that the process may grow by in all this: its room, twice while a body is decoded, and what it warms up."""
 RATE, BURST = 100, 1000
 SEED = 6
+CONFORMING = [
+    checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+]
 OURS = {route.path for route in HOT_ROUTES}
 
 
@@ -275,6 +287,36 @@ async def test_no_mutation_of_what_real_clients_sent_is_a_fault_of_ours(
     assert answers[200] > len(calls)
     assert answers[400] > len(calls)
     assert await is_alive(ingest, http)
+
+
+async def test_every_answer_is_as_the_openapi_document_says(ingest: Ingest, http: httpx.AsyncClient) -> None:
+    """To calls that it allows, and to calls that it does not; with a good key and with any."""
+    written = (await http.get(f"{ingest.url}/openapi.json")).json()
+    await asyncio.to_thread(keep_to, schemathesis.openapi.from_dict(written), ingest.url)
+    assert await is_alive(ingest, http)
+
+
+def keep_to(document: schemathesis.BaseSchema, url: str) -> None:
+    for operation in document.get_all_operations():
+        for mode in schemathesis.GenerationMode:
+            with contextlib.suppress(Unsatisfiable):  # who may say nothing can say nothing wrong
+                keep_to_one(operation.ok(), mode, url)
+
+
+def keep_to_one(operation: schemathesis.APIOperation, mode: schemathesis.GenerationMode, url: str) -> None:
+    calls = count()
+
+    @settings(
+        max_examples=4, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=[*HealthCheck]
+    )
+    @given(operation.as_strategy(generation_mode=mode))
+    def answers_as_written(case: schemathesis.Case) -> None:
+        if next(calls) % 4:
+            case.headers.pop("Authorization", None)
+            case.headers["X-Write-Key"] = NOISY[0]
+        case.call_and_validate(base_url=url, checks=CONFORMING)
+
+    answers_as_written()
 
 
 async def test_a_burst_over_one_storefront_s_limit_leaves_the_others_answered(

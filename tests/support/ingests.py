@@ -169,8 +169,8 @@ def free_port() -> int:
         return int(listening.getsockname()[1])
 
 
-@pytest.fixture(scope="module")
-async def ground(start_stack: Callable[..., Stack]) -> AsyncIterator[Ground]:
+@contextlib.asynccontextmanager
+async def open_ground(start_stack: Callable[..., Stack], *more_parts: str) -> AsyncIterator[Ground]:
     started: list[Stack] = []
 
     def broker() -> int:
@@ -178,7 +178,8 @@ async def ground(start_stack: Callable[..., Stack]) -> AsyncIterator[Ground]:
 
     proxy = Proxy(broker)
     await proxy.start()
-    stack = start_stack("--only", "postgres,kafka,ingest", "--free-ports", "--kafka-proxy", str(proxy.port))
+    parts = ",".join(("postgres", "kafka", "ingest", *more_parts))
+    stack = start_stack("--only", parts, "--restart", "--free-ports", "--kafka-proxy", str(proxy.port))
     started.append(stack)
     await asyncio.to_thread(stack.wait)
     made = Ground(stack, proxy)
@@ -189,11 +190,18 @@ async def ground(start_stack: Callable[..., Stack]) -> AsyncIterator[Ground]:
     await proxy.close()
 
 
+@pytest.fixture(scope="module")
+async def ground(start_stack: Callable[..., Stack]) -> AsyncIterator[Ground]:
+    async with open_ground(start_stack) as made:
+        yield made
+
+
 class Shop:
     """Sends one event after the other and never twice: it believes each 200."""
 
-    def __init__(self, ground: Ground, http: httpx.AsyncClient) -> None:
-        self._ground, self._http = ground, http
+    def __init__(self, ground: Ground, http: httpx.AsyncClient, *, name: str = "Probe", pace: float = 0.01) -> None:
+        """`pace` is in seconds, between an answer and the next event."""
+        self._ground, self._http, self._name, self._pace = ground, http, name, pace
         self.user = uuid4().hex
         self.acknowledged: list[str] = []
         self.refusals: list[httpx.Response] = []
@@ -202,7 +210,7 @@ class Shop:
     async def send(self, ingest: Ingest, size: int = 10) -> httpx.Response:
         event = {
             "id": f"e{next(self._numbers)}",
-            "name": "Probe",
+            "name": self._name,
             "user_id": self.user,
             "properties": {"x": "y" * size},
         }
@@ -216,7 +224,7 @@ class Shop:
     async def run(self, ingest: Ingest, until: asyncio.Event) -> None:
         while not until.is_set():
             await self.send(ingest)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(self._pace)
 
     async def nothing_is_lost(self) -> bool:
         return set(self.acknowledged) <= set(await self._ground.events(self.user))
