@@ -20,7 +20,7 @@ def add_bootstrap_routes(app: FastAPI, keys: Keys) -> None:
     async def settings(request: Request) -> Response:
         key: str = request.path_params["key"]
         try:
-            keys.source_of(key)
+            keys.source_of(key, dict(request.scope["headers"]).get(b"origin"))
         except RequestError as error:
             return _answer(request, error.body, error.status)
         return _answer(request, settings_of(key, scheme=request.url.scheme, headers=dict(request.scope["headers"])))
@@ -43,6 +43,7 @@ def add_bootstrap_routes(app: FastAPI, keys: Keys) -> None:
                     "content": {"application/json": {"example": settings_of("spwk_…", scheme="https", headers={})}},
                 },
                 401: {"description": "No write key that is known here"},
+                403: {"description": "The write key is for other pages"},
             },
             openapi_extra={
                 "parameters": [{"name": "key", "in": "path", "required": True, "schema": {"type": "string"}}]

@@ -1,4 +1,4 @@
-"""`stagepost ingest`, `stagepost forget-ingest`, `stagepost import`, `stagepost spool`."""
+"""`stagepost ingest`, `stagepost forget-ingest`, `stagepost import`, `stagepost spool`, `stagepost keys`."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from services.commands import EXIT_NEEDS_A_PERSON, run_main
+from services.contracts.keys import KeyKind
 from services.panels import Panel
 
 
@@ -17,6 +18,11 @@ def register(app: typer.Typer) -> None:
     spool.command("list")(spool_list)
     spool.command("drain")(spool_drain)
     app.add_typer(spool, name="spool", rich_help_panel=Panel.OPERATING)
+    keys = typer.Typer(no_args_is_help=True, help="Write keys: what a storefront's clients show, for whose call it is.")
+    keys.command("create")(keys_create)
+    keys.command("list")(keys_list)
+    keys.command("revoke")(keys_revoke)
+    app.add_typer(keys, name="keys", rich_help_panel=Panel.OPERATING)
 
 
 def ingest() -> None:
@@ -98,3 +104,50 @@ def spool_drain(folder: StateFolder) -> None:
         await drain(folder, settings.kafka, utc_now, typer.echo)
 
     run_main(KafkaOnly, run, service="spool drain")
+
+
+def keys_create(
+    storefront: Annotated[str, typer.Argument(help="Whose, by its name in storefronts.yaml.")],
+    kind: Annotated[KeyKind, typer.Option(help="server: for the shop's own server; browser: for its web pages.")],
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(help="A browser key's pages, as in https://shop.example; once for each. Without: any page."),
+    ] = None,
+) -> None:
+    """Make a key and show it, this once. It works within seconds, beside those that there are."""
+    from ingest.keys_desk import create
+    from ingest.service import utc_now
+    from ingest.settings import KafkaOnly
+
+    async def run(settings: KafkaOnly) -> None:
+        await create(storefront, kind, origin or (), settings.kafka, utc_now(), show=typer.echo, say=_aside)
+
+    run_main(KafkaOnly, run, service="keys create")
+
+
+def keys_list() -> None:
+    """Name all keys by what may be shown of them, revoked ones too."""
+    from ingest.keys_desk import listed
+    from ingest.settings import KafkaOnly
+
+    async def run(settings: KafkaOnly) -> None:
+        typer.echo("\n".join(await listed(settings.kafka)) or "no key is made yet: stagepost keys create STOREFRONT")
+
+    run_main(KafkaOnly, run, service="keys list")
+
+
+def keys_revoke(prefix: Annotated[str, typer.Argument(help="How the key begins, as `keys list` shows it.")]) -> None:
+    """Take a key back, for good: within seconds its calls are answered 401."""
+    from ingest.keys_desk import revoke
+    from ingest.service import utc_now
+    from ingest.settings import KafkaOnly
+
+    async def run(settings: KafkaOnly) -> None:
+        await revoke(prefix, settings.kafka, utc_now(), say=typer.echo)
+
+    run_main(KafkaOnly, run, service="keys revoke")
+
+
+def _aside(sentence: str) -> None:
+    """Beside what goes to a file or a variable."""
+    typer.echo(sentence, err=True)

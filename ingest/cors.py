@@ -1,4 +1,7 @@
-"""What browsers want to hear before a shop's page may call us. Any origin may: the write key says whose call it is."""
+"""What browsers want to hear before a shop's page may call us. Any origin may ask, and read the answer.
+
+Which pages a key is for is known once the key is (`storefronts.Keys`); a preflight has none.
+"""
 
 from collections.abc import Mapping
 

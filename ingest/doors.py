@@ -49,15 +49,16 @@ def by_key(keys: Keys, open_body: Callable[[bytes], Body], *, server_only: bool 
 
     def asked(call: Asked) -> Opened:
         key = key_of_call(call.headers, call.query)
-        source = keys.source_of(key) if key else None
+        origin = call.headers.get(b"origin")
+        source = keys.source_of(key, origin) if key else None
         if server_only and source is not None and source.said_by is not SaidBy.SERVER:
             raise Forbidden(
                 "only a server's key may say this: a browser's stands in a page, where anybody can read it",
                 code="server_key_needed",
             )
-        return Opened(body=lambda raw: _opened(without_half_pairs(raw), source), known=source)
+        return Opened(body=lambda raw: _opened(without_half_pairs(raw), source, origin), known=source)
 
-    def _opened(raw: bytes, source: Source | None) -> tuple[Body, Source]:
+    def _opened(raw: bytes, source: Source | None, origin: bytes | None) -> tuple[Body, Source]:
         """The body taken apart, and whose it is: a body that can't be read names nobody."""
         try:
             body = open_body(raw)
@@ -65,6 +66,6 @@ def by_key(keys: Keys, open_body: Callable[[bytes], Body], *, server_only: bool 
             if source is None:
                 keys.source_of(None)
             raise
-        return body, source or keys.source_of(body.key)
+        return body, source or keys.source_of(body.key, origin)
 
     return asked

@@ -134,6 +134,10 @@ ERRORS: Final[Errors] = {
                 "server_key_needed",
                 "only a server's key may say this: a browser's stands in a page, where anybody can read it",
             ),
+            (
+                "origin_not_allowed",
+                "this write key is not for pages of this origin; `stagepost keys list` says which it is for",
+            ),
         ),
     ),
     405: ("Another method than POST", (("method_not_allowed", "Method Not Allowed"),)),

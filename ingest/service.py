@@ -5,6 +5,7 @@ import contextlib
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -15,6 +16,7 @@ from ingest.app import Ingest, create_app
 from ingest.breaker import Closed, Open
 from ingest.drain import Drainer
 from ingest.gate import Gate
+from ingest.key_follower import LOOKED_AT_EVERY, KeyFollower
 from ingest.lasting import Holding, adopted
 from ingest.orphans import LOOKED_FOR_EVERY, Orphans
 from ingest.progress import InFlight, Reporter
@@ -36,7 +38,7 @@ CONTACT_DEADLINE = 10.0
 """Seconds for one try to reach Kafka at the start."""
 CONTACT_REST = 1.0
 """Seconds between two tries."""
-LOOKED_AT_EVERY = 0.1
+DRAINED_EVERY = 0.1
 """Seconds between two looks at whether the spool has anything to drain."""
 LEAVING = timedelta(seconds=5)
 """For what is in flight to end when told to stop; a producer that has no answer by then won't have one soon."""
@@ -68,7 +70,7 @@ async def serve(settings: IngestSettings) -> None:
 
 async def serve_as(holding: Holding, spool: Spool, settings: IngestSettings) -> bool:
     """Whether the id still owes anything afterwards: what lies in its spool, or to take its leave."""
-    readiness = Readiness({"kafka", "progress"})
+    readiness = Readiness({"kafka", "progress", "keys"})
     switch = Switch(Open(0, utc_now()) if spool.reported or spool.left else Closed())
     in_flight = InFlight(lambda: spool.oldest)
     sender = Sender(settings.kafka, client_id="stagepost-ingest")
@@ -78,9 +80,11 @@ async def serve_as(holding: Holding, spool: Spool, settings: IngestSettings) -> 
     orphans = Orphans(
         settings.state_folder, sender=sender, reports=reports, settings=settings.spool, switch=switch, clock=utc_now
     )
+    keys = Keys(settings.write_keys, sure=False)
+    follower = KeyFollower(keys, settings.kafka, settings.state_folder, partial(readiness.ready, "keys"))
     measures.watch(spool, settings.spool.max_bytes, utc_now)
     ingest = Ingest(
-        keys=Keys(settings.write_keys),
+        keys=keys,
         secrets=Secrets(settings.webhook_secrets),
         network_key=settings.network_key.get_secret_value().encode(),
         publisher=Publisher(sender, settings.publish, in_flight, spool, switch),
@@ -94,7 +98,7 @@ async def serve_as(holding: Holding, spool: Spool, settings: IngestSettings) -> 
     async def report() -> bool:
         if await reporter.step():
             await spool.set_reported(True)
-            if readiness.waiting_for:
+            if "progress" in readiness.waiting_for:
                 readiness.ready("progress")
                 log.info("ready", http=f"{settings.http.host}:{settings.http.port}")
         return False
@@ -120,14 +124,15 @@ async def serve_as(holding: Holding, spool: Spool, settings: IngestSettings) -> 
             if await contacted(settings.kafka, sender, stopping, without_kafka):
                 readiness.ready("kafka")
                 async with asyncio.TaskGroup() as loops:
+                    loops.create_task(repeat(follower.step, stopping, idle=LOOKED_AT_EVERY))
                     loops.create_task(repeat(report, stopping, idle=REPORTED_EVERY))
-                    loops.create_task(repeat(drainer.step, stopping, idle=LOOKED_AT_EVERY))
+                    loops.create_task(repeat(drainer.step, stopping, idle=DRAINED_EVERY))
                     others = loops.create_task(repeat(orphans.step, stopping, idle=LOOKED_FOR_EVERY))
                     await stopping.wait()
                     others.cancel()  # another's spool may be large; it stays for whoever looks next
                 owes = not await left()
         finally:
-            await asyncio.gather(sender.stop(grace=STOPPING), reports.stop(grace=STOPPING))
+            await asyncio.gather(sender.stop(grace=STOPPING), reports.stop(grace=STOPPING), follower.stop())
 
     await run_service(create_app(ingest), settings.http, {"kafka": kafka})
     return owes

@@ -1,4 +1,4 @@
-"""Ingest's settings. The write keys come from a file or a secret: `STAGEPOST_WRITE_KEYS_FILE`."""
+"""Ingest's settings."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -93,7 +93,7 @@ def _webhook_secrets(given: Any) -> Any:  # noqa: ANN401  what pydantic hands ov
 
 
 class KafkaOnly(Settings):
-    """Of `stagepost forget-ingest` and `stagepost spool drain`."""
+    """Of `stagepost keys`, `stagepost forget-ingest` and `stagepost spool drain`."""
 
     kafka: KafkaSettings
 
@@ -105,8 +105,8 @@ class IngestSettings(Settings):
         tuple[InstanceOf[WriteKey], ...],
         NoDecode,
         BeforeValidator(_write_keys),
-        Field(min_length=1, description="a JSON list; normally through WRITE_KEYS_FILE"),
-    ]
+        Field(description="keys beside those that `stagepost keys` makes, a JSON list; revoked by taking them out"),
+    ] = ()
     webhook_secrets: Annotated[
         tuple[InstanceOf[WebhookSecret], ...],
         NoDecode,

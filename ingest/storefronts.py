@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 from services.contracts.events import SaidBy
 from services.contracts.keys import SHOWN, KeyKind, WriteKey, digest
-from services.errors import Unauthorized
+from services.errors import Forbidden, Unauthorized, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,23 +21,50 @@ class Source:
     said_by: SaidBy
 
 
+RETRY_AFTER = 5
+"""Seconds, as other 503s say it unless they are told otherwise."""
 _SAID_BY = {KeyKind.SERVER: SaidBy.SERVER, KeyKind.BROWSER: SaidBy.BROWSER}
 
 
 class Keys:
-    """The write keys in force."""
+    """The write keys in force: those that ingest was given, and those that it hears of, whose word goes before."""
 
-    def __init__(self, keys: Iterable[WriteKey]) -> None:
-        self._by_prefix: dict[str, list[WriteKey]] = defaultdict(list)
-        for key in keys:
-            self._by_prefix[key.prefix].append(key)
+    def __init__(self, given: Iterable[WriteKey], *, sure: bool = True) -> None:
+        """`sure`: a key that is not here is none. Until all were heard of, it may have been made meanwhile."""
+        self._given = tuple(given)
+        self._by_prefix: dict[str, list[WriteKey]] = {}
+        self.sure = sure
+        self.put(())
 
-    def source_of(self, given: str | None) -> Source:
-        """Raises Unauthorized, in the same words for no key and for an unknown one."""
+    def __bool__(self) -> bool:
+        return bool(self._by_prefix)
+
+    def put(self, heard: Iterable[WriteKey], *, sure: bool = False) -> None:
+        """`heard` takes the place of what was heard before."""
+        known = {(key.prefix, key.sha256): key for key in (*self._given, *heard)}
+        self._by_prefix = defaultdict(list)
+        for key in known.values():
+            if key.revoked_at is None:
+                self._by_prefix[key.prefix].append(key)
+        self.sure = self.sure or sure
+
+    def source_of(self, given: str | None, origin: bytes | None = None) -> Source:
+        """Raises Unauthorized, in the same words for no key, an unknown and a revoked one.
+
+        `origin` is the header as it came; a key that was made for certain pages raises Forbidden for others. Raises
+        Unavailable for an unknown key as long as not all are known: clients throw events away at a 401.
+        """
         proof = digest(given or "")
         for key in self._by_prefix.get((given or "")[:SHOWN], ()):
             if hmac.compare_digest(proof, key.sha256):
+                if origin is not None and key.origins and origin.decode("latin-1").lower() not in key.origins:
+                    raise Forbidden(
+                        "this write key is not for pages of this origin; `stagepost keys list` says which it is for",
+                        code="origin_not_allowed",
+                    )
                 return Source(key.storefront, _SAID_BY[key.kind])
+        if given and not self.sure:
+            raise Unavailable("ingest has just started and does not know all write keys yet", retry_after=RETRY_AFTER)
         raise Unauthorized("no write key that is known here came with the call; docs/ingest.md says where to put it")
 
 

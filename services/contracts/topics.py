@@ -10,6 +10,7 @@ STAGES: Final = "customer.stages"
 PROGRESS: Final = "storefront.progress"
 PRIVACY: Final = "storefront.privacy"
 PRODUCTS: Final = "storefront.products"
+KEYS: Final = "storefront.keys"
 
 MAX_RECORD_BYTES: Final = 1_048_576
 """`max.message.bytes` of every topic: Kafka's own default of 1 MiB, said aloud because clients are held below it."""
@@ -65,4 +66,6 @@ TOPICS: Final = (
             "delete.retention.ms": "604800000",
         },
     ),
+    # The write keys, revoked ones too: every ingest reads it from its beginning and follows it.
+    Topic(name=KEYS, partitions=1, config={"cleanup.policy": "compact", "segment.ms": "86400000"}),
 )

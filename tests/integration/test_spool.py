@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from shutil import which
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -126,6 +127,47 @@ async def test_kill_9_while_spooling_loses_nothing_and_the_next_one_takes_traffi
     for shop in shops:
         assert shop.refusals == []
         assert await shop.nothing_is_lost()
+
+
+async def test_a_start_without_kafka_knows_the_keys_of_the_last_run(
+    ground: Ground, http: httpx.AsyncClient, eventually: Eventually, tmp_path: Path
+) -> None:
+    """A key that nobody gave it, but that was made on the topic."""
+    made = [await keys_command(ground, "create", ground.stack.endpoints["storefront"], "--kind=server") for _ in "ab"]
+    key, other = (out.strip() for code, out in made if code == 0)
+    no_keys = tmp_path / "none.json"
+    no_keys.write_text("[]")
+    settings = {"STAGEPOST_PUBLISH__ACK_DEADLINE": "1s", "STAGEPOST_WRITE_KEYS_FILE": str(no_keys)}
+    ingest = await ground.ingest(tmp_path / "state", **settings)
+    event = {"id": "e1", "name": "Probe", "user_id": uuid4().hex}
+
+    async def answer(key: str) -> int:
+        return (await http.post(f"{ingest.url}/v1/events", json=event, headers={"X-Write-Key": key})).status_code
+
+    async def is_revoked() -> bool:
+        return await answer(other) == 401
+
+    assert (await answer(key), await answer(other), await answer("spwk_unknown")) == (200, 200, 401)
+    assert (await keys_command(ground, "revoke", other[:13]))[0] == 0
+    await eventually(is_revoked)
+    await ingest.end(signal.SIGKILL)
+    with ground.away():
+        await ingest.start()
+        assert await answer(key) == 200
+        assert await answer(other) == await answer("spwk_unknown") == 503, "Kafka may know them: they must come again"
+    await eventually(lambda: ingest.is_drained(http), within=40)
+    await eventually(is_revoked)
+
+
+async def keys_command(ground: Ground, *arguments: str) -> tuple[int | None, str]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "services", "keys", *arguments),
+        env=ground.env,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    out, _ = await process.communicate()
+    return process.returncode, out.decode()
 
 
 async def ground_reports(ground: Ground) -> dict[str, Any]:

@@ -6,11 +6,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 import typer
-
-from services.contracts.keys import KeyKind, new_write_key
 
 OURS = ("migrate", "apply", "ingest", "stage-engine", "notifier", "console")
 SERVING = OURS[2:]
@@ -68,11 +65,9 @@ def test_a_service_starts_with_what_it_is_given(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Loads the settings from these variables alone, with the secrets that the service is given and no others."""
-    _, key = new_write_key("main-shop", KeyKind.SERVER)
     service = compose["services"][name]
     for secret in service.get("secrets", ()):
-        lists = {"write_keys": msgspec.json.encode([key]).decode(), "webhook_secrets": "[]"}
-        content = lists.get(secret, "postgresql://a-long-enough-secret")
+        content = {"webhook_secrets": "[]"}.get(secret, "postgresql://a-long-enough-secret")
         (tmp_path / secret).write_text(content)
     for variable, value in env_of(service, deploy, smtp).items():
         monkeypatch.setenv(variable, value.replace("/run/secrets", str(tmp_path)))

@@ -1,9 +1,6 @@
 """docs/operations.md, held against the code: a setting that nobody can find is none."""
 
-import json
 import re
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from services.durations import spoken
-from services.shop import default_shop, load_shop
+from services.shop import default_shop
 
 
 def row(name: str, field: FieldInfo, default: str) -> str:
@@ -65,23 +62,6 @@ def test_the_handbook_names_no_setting_that_is_gone(operations: str, processes: 
     known = {name for process in processes.values() for name in process.fields}
     named = set(re.findall(r"^\| `(STAGEPOST_\w+)` \|", operations, re.MULTILINE))
     assert named == known
-
-
-def test_the_handbooks_way_to_make_write_keys_works(operations: str, processes: dict[str, Any]) -> None:
-    found = re.search(r"python -c '\n(import sys, msgspec\n.*?)' main-shop", operations, re.DOTALL)
-    assert found is not None
-    made = subprocess.run([sys.executable, "-c", found[1], "main-shop"], capture_output=True, text=True, check=True)
-    told = dict(line.split() for line in made.stderr.splitlines())
-    stored = json.loads(made.stdout)
-    assert {key["kind"]: key["prefix"] for key in stored} == {kind: key[:13] for kind, key in told.items()}
-    loaded = TypeAdapter(processes["ingest"].settings).validate_python(
-        {
-            "kafka": {"bootstrap_servers": "127.0.0.1:9092"},
-            "write_keys": made.stdout,
-            "network_key": "hides-the-networks",
-        }
-    )
-    assert {key.storefront for key in loaded.write_keys} == {"main-shop"} <= set(load_shop(default_shop()).storefronts)
 
 
 def test_every_link_of_the_handbook_leads_somewhere(operations: str, deploy: Path) -> None:

@@ -31,6 +31,7 @@ from services.settings import KafkaSettings
 
 KEY, STORED = new_write_key("shop", KeyKind.SERVER)
 BROWSER_KEY, BROWSER_STORED = new_write_key("shop", KeyKind.BROWSER)
+PAGE_KEY, STORED_PAGE = new_write_key("shop", KeyKind.BROWSER, origins=("https://shop.example",))
 AUTH = {"X-Write-Key": KEY}
 EVENT = {"id": "e1", "name": "Product Added", "user_id": "u1"}
 TRACK = {"type": "track", "event": "Product Added", "userId": "u1", "messageId": "m1"}
@@ -41,7 +42,7 @@ async def http(tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
     """An ingest that has not reached Kafka: a call that is in order gets as far as 503 `unavailable`."""
     spool = Spool(tmp_path / "spool.sqlite", SpoolSettings())
     ingest = Ingest(
-        keys=Keys([STORED, BROWSER_STORED]),
+        keys=Keys([STORED, BROWSER_STORED, STORED_PAGE]),
         secrets=Secrets([]),
         network_key=b"hides-the-networks",
         publisher=Publisher(
@@ -186,6 +187,22 @@ async def test_a_page_can_read_errors_too(http: httpx2.AsyncClient) -> None:
     assert answer.headers["access-control-expose-headers"] == "Retry-After"
     assert "origin" in answer.headers["vary"].lower()
     assert "access-control-allow-origin" not in (await http.post("/v1/events", json=EVENT)).headers
+
+
+async def test_a_page_that_a_key_is_not_for_is_told_so_wherever_the_key_stands(http: httpx2.AsyncClient) -> None:
+    evil, shop = {"Origin": "https://evil.example"}, {"Origin": "https://shop.example"}
+    in_body = {"batch": [TRACK], "writeKey": PAGE_KEY}
+    for call in (
+        {"headers": {"X-Write-Key": PAGE_KEY, **evil}, "json": {"batch": [TRACK]}},
+        {"headers": evil, "json": in_body},
+    ):
+        answer = await http.post("/v1/batch", **call)
+        assert is_error(answer, 403, "origin_not_allowed")
+        assert answer.headers["access-control-allow-origin"] == "https://evil.example"
+    assert is_error(await http.get(f"/v1/projects/{PAGE_KEY}/settings", headers=evil), 403, "origin_not_allowed")
+    assert is_error(await http.post("/v1/batch", json=in_body, headers=shop), 503, "unavailable")
+    asked = {**evil, "Access-Control-Request-Method": "POST"}
+    assert (await http.options("/v1/batch", headers=asked)).status_code == 200, "a preflight has no key"
 
 
 async def test_what_is_counted_holds_no_key_and_no_address(http: httpx2.AsyncClient) -> None:

@@ -1,17 +1,20 @@
 """Where clients put their write key, and whose it is."""
 
 import base64
+from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from ingest.storefronts import Keys, Source, key_of_call
 from services.contracts.events import SaidBy
-from services.contracts.keys import SHOWN, KeyKind, new_write_key
-from services.errors import Unauthorized
+from services.contracts.keys import SHOWN, KeyKind, new_write_key, origin_of
+from services.errors import RequestError, Unauthorized
 
 SERVER, STORED_SERVER = new_write_key("shop", KeyKind.SERVER)
 BROWSER, STORED_BROWSER = new_write_key("other", KeyKind.BROWSER)
 KEYS = Keys([STORED_SERVER, STORED_BROWSER])
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def basic(text: str) -> dict[bytes, bytes]:
@@ -41,6 +44,83 @@ def test_two_keys_with_one_prefix_are_told_apart() -> None:
         storefront="twin", kind=KeyKind.SERVER, prefix=STORED_SERVER.prefix, sha256=STORED_BROWSER.sha256
     )
     assert Keys([twin, STORED_SERVER]).source_of(SERVER).storefront == "shop"
+
+
+def refused(keys: Keys, given: str | None, origin: bytes | None = None) -> dict[str, str]:
+    with pytest.raises(RequestError) as error:
+        keys.source_of(given, origin)
+    return error.value.body
+
+
+def test_a_revoked_key_is_as_unknown_as_none() -> None:
+    revoked = replace(STORED_SERVER, revoked_at=NOON)
+    assert refused(Keys([revoked]), SERVER) == refused(KEYS, None)
+    keys = Keys([STORED_SERVER, STORED_BROWSER])
+    keys.put([revoked])
+    assert refused(keys, SERVER) == refused(KEYS, None)
+    assert keys.source_of(BROWSER).storefront == "other"
+
+
+def test_several_keys_of_one_storefront_and_kind_work_at_once() -> None:
+    more = [new_write_key("shop", KeyKind.SERVER) for _ in range(3)]
+    keys = Keys([STORED_SERVER])
+    keys.put(stored for _, stored in more)
+    assert {keys.source_of(key) for key in (SERVER, *(key for key, _ in more))} == {Source("shop", SaidBy.SERVER)}
+    keys.put(stored for _, stored in more[1:])
+    assert refused(keys, more[0][0])["code"] == "unauthorized"
+
+
+def test_until_all_keys_are_known_an_unknown_one_is_asked_to_come_again_and_no_key_is_refused() -> None:
+    keys = Keys([], sure=False)
+    assert refused(keys, SERVER)["code"] == "unavailable"
+    assert refused(keys, None)["code"] == refused(keys, "")["code"] == "unauthorized"
+    keys.put([STORED_BROWSER])
+    assert refused(keys, SERVER)["code"] == "unavailable"
+    keys.put([STORED_BROWSER], sure=True)
+    assert refused(keys, SERVER)["code"] == "unauthorized"
+    assert keys.source_of(BROWSER).said_by is SaidBy.BROWSER
+
+
+def test_a_key_made_for_pages_is_refused_on_others_and_works_where_no_origin_is_said() -> None:
+    keys = Keys([replace(STORED_BROWSER, origins=("https://shop.example", "http://localhost:3000"))])
+    for origin in (None, b"https://shop.example", b"HTTPS://SHOP.example", b"http://localhost:3000"):
+        assert keys.source_of(BROWSER, origin).storefront == "other"
+    for origin in (
+        b"https://evil.example",
+        b"http://shop.example",
+        b"https://shop.example:8443",
+        b"null",
+        b"\xff",
+        b"",
+    ):
+        assert refused(keys, BROWSER, origin)["code"] == "origin_not_allowed"
+    assert refused(keys, SERVER, b"https://evil.example")["code"] == "unauthorized"
+
+
+def test_a_key_made_for_no_page_in_particular_works_on_any() -> None:
+    assert KEYS.source_of(BROWSER, b"https://any.example").storefront == "other"
+
+
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [
+        ("https://shop.example", "https://shop.example"),
+        (" HTTPS://Shop.Example/ ", "https://shop.example"),
+        ("https://shop.example:443", "https://shop.example"),
+        ("http://shop.example:80/", "http://shop.example"),
+        ("http://localhost:3000", "http://localhost:3000"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+        ("shop.example", None),
+        ("https://shop.example/cart", None),
+        ("https://*.shop.example", None),
+        ("https://ada@shop.example", None),
+        ("ftp://shop.example", None),
+        ("null", None),
+        ("", None),
+    ],
+)
+def test_an_origin_is_kept_as_browsers_say_it(text: str, origin: str | None) -> None:
+    assert origin_of(text) == origin
 
 
 @pytest.mark.parametrize("text", ["KEY:", "KEY", "KEY:ignored"])
