@@ -33,6 +33,7 @@ from ingest.routes import HOT_ROUTES, PIXEL_ROUTES
 from ingest.signatures import Secrets
 from ingest.storefronts import Keys, Source
 from ingest.webhooks import WEBHOOK_ROUTES, by_signature
+from services.api_page import add_api_page
 from services.contracts.events import SaidBy
 from services.errors import BadRequest, RequestError, TooLarge
 from services.process import Readiness, operational_routes
@@ -69,7 +70,10 @@ def create_app(ingest: Ingest) -> FastAPI:
         description="Takes a shop's events. docs/ingest.md is the guide, docs/events.md the vocabulary.",
         version="1",
         exception_handlers={HTTPException: _http_error},
+        docs_url=None,
+        redoc_url=None,
     )
+    add_api_page(app)
     app.router.routes.extend(
         Route(
             route.path,

@@ -14,6 +14,7 @@ from notifier import reads
 from notifier.endpoints import DisabledEndpoints, Endpoints
 from notifier.status import Status
 from notifier.suppression_api import suppression_routes
+from services.api_page import add_api_page
 from services.http import answer_errors
 from services.operator import bearer
 from services.process import Readiness, operational_routes
@@ -24,7 +25,13 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 def create_app(
     engine: AsyncEngine, readiness: Readiness, operator_key: SecretStr, clock: Callable[[], datetime]
 ) -> FastAPI:
-    app = FastAPI(title="Stagepost notifier", summary="What was sent to whom, what was not, and why.", redoc_url=None)
+    app = FastAPI(
+        title="Stagepost notifier",
+        summary="What was sent to whom, what was not, and why.",
+        docs_url=None,
+        redoc_url=None,
+    )
+    add_api_page(app)
     app.router.routes.extend(operational_routes(readiness))
     answer_errors(app)
     operator = [Depends(bearer(operator_key))]

@@ -11,6 +11,7 @@ from fastapi import Depends, FastAPI, Query
 from pydantic import AwareDatetime, SecretStr
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from services.api_page import add_api_page
 from services.contracts.identity import Identity, IdentityKind
 from services.errors import BadRequest, NotFound
 from services.http import answer_errors
@@ -39,7 +40,10 @@ def create_app(
         summary="Everyone's place in the lifecycle, and why.",
         routes=operational_routes(readiness),
         dependencies=[Depends(bearer(operator_key))],
+        docs_url=None,
+        redoc_url=None,
     )
+    add_api_page(app)
     answer_errors(app)
     app.include_router(feed_routes(engine))
     app.include_router(why_routes(engine, in_force))
