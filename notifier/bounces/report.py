@@ -1,0 +1,60 @@
+"""What comes back of a mail, whoever reports it: it bounced, or somebody called it spam. Pure.
+
+A report counts by the id of the message, which only its recipient and those who carried it know; never by an address
+that stands in it. So nobody's mail is stopped by a forged report but one's own.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+HEADER: Final = "X-Stagepost-Message"
+"""Stands in every mail beside Message-ID, which some providers replace by their own."""
+METADATA: Final = "stagepost"
+"""What our id is called where a provider lets mail carry values of its sender's."""
+LONGEST_NOTE: Final = 300
+_ID: Final = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.IGNORECASE)
+_STATUS: Final = re.compile(r"\b([245])\.(\d{1,3})\.(\d{1,3})\b")
+_NO_SUCH_ADDRESS: Final = frozenset({"5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
+"""RFC 3463 and 7505. The rest of the 5s is about size, a full mailbox, or what somebody thinks of us: it passes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounced:
+    """`hard`: the address is none, and never will be. `note` is what the other side said, for operators."""
+
+    message: UUID
+    hard: bool
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complained:
+    message: UUID
+    note: str
+
+
+Report = Bounced | Complained
+
+
+class NotAReport(ValueError):
+    """It can't be read as what it should be."""
+
+
+def message_in(text: object) -> UUID | None:
+    """The id of a message, as it stands in a Message-ID, in a bounce address or by itself."""
+    found = _ID.search(text) if isinstance(text, str) else None
+    return None if found is None else UUID(found[0])
+
+
+def says_no_such_address(status: str | None) -> bool:
+    """Whether an enhanced status code, in whatever text, says that the address is at fault."""
+    found = _STATUS.search(status or "")
+    return found is not None and found[0] in _NO_SUCH_ADDRESS
+
+
+def noted(*parts: object) -> str:
+    """One line of what was said. Addresses in it are cut: an operator's list is no place for them."""
+    said = " ".join(" ".join(str(part).split()) for part in parts if part)
+    return re.sub(r"[^\s<>:;,\"']+@[^\s<>:;,\"']+", "…", said)[:LONGEST_NOTE]
