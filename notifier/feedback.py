@@ -68,6 +68,13 @@ async def bounced(
     await say(connection, [saying.bounced(found, hard=hard, now=now)], now)
 
 
+async def was_refused(connection: AsyncConnection, message: UUID, answer: str, now: datetime) -> None:
+    """The mail server itself said that there is no such address: a hard bounce that needed no mail back."""
+    found = await about(connection, message)
+    if found is not None:
+        await bounced(connection, found, hard=True, now=now, note=answer)
+
+
 async def complained(connection: AsyncConnection, found: About, *, now: datetime, note: str | None = None) -> None:
     """It was called spam: no more marketing, whatever was consented to."""
     if found.address is not None:

@@ -34,3 +34,8 @@ INTAKE_RECORDS: Final = Counter(
     "Records read: applied, repeat, gap, taken_back, not_ours, dead_letter; of the catalogue product, product_gone.",
     ["what"],
 )
+REPORTS: Final = Counter(
+    "stagepost_bounce_reports_total",
+    "Bounces and complaints that were reported: hard, soft, complaint, and unknown for messages that are not ours.",
+    ["provider", "what"],
+)

@@ -47,10 +47,14 @@ class RetryAt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dead:
-    """Not delivered and never will be. `closed`: neither will anything else that goes there."""
+    """Not delivered and never will be. `closed`: neither will anything else that goes there.
+
+    `no_such_address`: the far side said that it has no such recipient, as a hard bounce does.
+    """
 
     why: str
     closed: bool = False
+    no_such_address: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from notifier.catalogue import Catalogue
 from notifier.claims import Caps, Claim, Refused, refused, spend
 from notifier.guard import Message, Send
 from notifier.holdings import Customer, Instance
-from notifier.outcomes import After, Outcome, Unknown, after
+from notifier.outcomes import After, Dead, Outcome, Unknown, after
 from notifier.status import DUE, Status
 from notifier.store import CUSTOMER_COLUMNS, INSTANCE_COLUMNS, as_text, customer_of, instance_of
 from notifier.tables import customers, instances, known_until, messages, stream
@@ -241,6 +241,8 @@ class Queue:
             await _write(connection, message_id, result, now)
             if result.status is Status.SENT:
                 await feedback.was_sent(connection, message_id, now)
+            if isinstance(outcome, Dead) and outcome.no_such_address:
+                await feedback.was_refused(connection, message_id, outcome.why, now)
             return result
 
     async def sweep(self, channel: str, resends: Callable[[str], bool], now: datetime) -> list[tuple[str, After]]:

@@ -11,6 +11,8 @@ import structlog
 
 from notifier import tables
 from notifier.api import create_app
+from notifier.bounces.amazon import Amazon
+from notifier.bounces.routes import BounceDesk
 from notifier.catalogue_intake import CatalogueIntake
 from notifier.channels.channel import Channel
 from notifier.channels.email import EmailChannel
@@ -29,6 +31,7 @@ from services.contracts.topics import PRODUCTS, STAGE_CHANGES
 from services.errors import NoShop
 from services.kafka import Feed, Sender, check_topics
 from services.offsets import Offsets
+from services.operator import bearer
 from services.postgres import check_migrated, create_engine
 from services.process import Loop, Readiness, repeat, run_service
 from services.revisions.following import Following
@@ -141,6 +144,8 @@ async def serve(settings: NotifierSettings) -> None:
             await repeat(outbox.step, stopping, idle=REST_WITHOUT_EVENTS)
 
         app = create_app(engine, readiness, settings.operator_key, _now)
+        bounces = BounceDesk(engine, settings.bounces, Amazon().fetch, _now)
+        app.include_router(bounces.routes(bearer(settings.operator_key)))
         app.router.routes.extend(Pages(engine, links, terms.now, _now).routes())
         jobs = {
             "intake": reading(feed, taking.step, join=False),

@@ -12,9 +12,18 @@ import msgspec
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
+from notifier.addresses import deliverable
+from notifier.bounces.settings import BounceSettings
 from notifier.claims import Caps
 from notifier.links import LinkMaker, Signer
 from services.settings import Duration, Group, HttpSettings, KafkaSettings, PostgresSettings, Settings
+
+
+def _bounces_to(address: str) -> str:
+    given = deliverable(address)
+    if given is None or "+" in given:
+        raise ValueError("is no address; write it as bounces@mail.shop.example")
+    return given
 
 
 class SmtpSettings(Group):
@@ -26,6 +35,10 @@ class SmtpSettings(Group):
         default="starttls", description="`none` only where the way to the server is private: mail is readable on it"
     )
     ca_file: Path | None = Field(default=None, description="PEM of who signed the server's certificate")
+    bounces_to: Annotated[str, AfterValidator(_bounces_to)] | None = Field(
+        default=None,
+        description="a mailbox of yours that takes `+…` after its name: each mail's bounces go to one of its own there",
+    )
     connections: int = Field(default=4, ge=1, le=50, description="kept open and used again; so many mails at a time")
     timeout: Duration = Field(
         default=timedelta(seconds=20), description="for one answer of the server; RFC 5321 allows minutes, queues don't"
@@ -138,6 +151,7 @@ class NotifierSettings(Settings):
     smtp: SmtpSettings
     links: LinksSettings
     webhooks: WebhookSettings = WebhookSettings()
+    bounces: BounceSettings = BounceSettings()
     operator_key: SecretStr = Field(min_length=16, description="opens the operators' routes")
     http: NotifierHttp = NotifierHttp()
     claims: Caps = Caps()

@@ -211,6 +211,7 @@ class Worker:
             id=claimed.message.id,
             shop=claimed.storefront,
             storefront=ready.storefront,
+            follow_up=claimed.follow_up,
             address=ready.send.address,
             name=ready.name,
             content=ready.content,

@@ -37,6 +37,7 @@ class Parcel:
     id: UUID
     shop: str
     storefront: Storefront
+    follow_up: str
     address: str
     name: str | None
     content: Content

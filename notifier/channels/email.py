@@ -17,6 +17,7 @@ import structlog
 from aiosmtplib import SMTPStatus
 
 from notifier.addresses import deliverable, masked
+from notifier.bounces.report import HEADER, METADATA, says_no_such_address
 from notifier.channels.channel import Parcel
 from notifier.followups import Purpose
 from notifier.outcomes import Dead, Delivered, Outcome, Unknown, nobody_there, refused_for_now
@@ -63,6 +64,10 @@ def build(parcel: Parcel) -> EmailMessage:
     message["Subject"] = _shown(rendered.subject)
     message["Date"] = format_datetime(parcel.dated)
     message["Message-ID"] = f"<{parcel.id}@{sender.rpartition('@')[2]}>"
+    message[HEADER] = str(parcel.id)
+    message[f"X-PM-Metadata-{METADATA}"] = str(parcel.id)  # Postmark says it again of a bounce
+    # Gmail's statistics of complaints, by follow-up, purpose and storefront.
+    message["Feedback-ID"] = f"{parcel.follow_up}:{parcel.purpose}:{parcel.shop}:stagepost"
     message["Auto-Submitted"] = "auto-generated"
     if parcel.purpose is Purpose.MARKETING:
         _unsubscribing(message, f"mailto:{sender}?subject=unsubscribe", parcel.unsubscribe)
@@ -70,6 +75,14 @@ def build(parcel: Parcel) -> EmailMessage:
     message.set_content(rendered.text, cte="quoted-printable")
     message.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
     return message
+
+
+def envelope_sender(parcel: Parcel, bounces_to: str | None) -> str:
+    """Where bounces go: the sender, or an address of its own for each message, so that one without it is known too."""
+    if bounces_to is None:
+        return deliverable(parcel.storefront.sender.email) or ""
+    local, _, domain = bounces_to.rpartition("@")
+    return f"{local}+{parcel.id.hex}@{domain}"
 
 
 def _unsubscribing(message: EmailMessage, mailto: str, page: str | None) -> None:
@@ -92,6 +105,7 @@ class SmtpConnection:
 
     client: aiosmtplib.SMTP
     used_at: datetime
+    bounces_to: str | None = None
     mails: int = 0
 
     async def deliver(self, parcel: Parcel, now: datetime) -> Outcome:
@@ -101,9 +115,8 @@ class SmtpConnection:
             return Dead(why=str(error))
         self.mails += 1
         self.used_at = now
-        sender = deliverable(parcel.storefront.sender.email) or ""
         try:
-            refused = await self._announce(sender, parcel.address)
+            refused = await self._announce(envelope_sender(parcel, self.bounces_to), parcel.address)
         except (aiosmtplib.SMTPException, OSError) as error:
             self.client.close()
             return nobody_there(parcel.id, _said(error), now)
@@ -172,7 +185,9 @@ def _is_lasting(answer: aiosmtplib.SMTPResponse) -> bool:
 
 def _refusal(answer: aiosmtplib.SMTPResponse, parcel: Parcel, now: datetime, *, lasting: bool) -> Outcome:
     why = _answer(answer, parcel.address)
-    return Dead(why=why) if lasting else refused_for_now(parcel.id, parcel.attempt, why, now)
+    if lasting:
+        return Dead(why=why, no_such_address=says_no_such_address(answer.message))
+    return refused_for_now(parcel.id, parcel.attempt, why, now)
 
 
 def _stuffed(content: bytes) -> bytes:
@@ -262,4 +277,4 @@ class EmailChannel:
             log.warning("the mail server can't be used", host=settings.host, port=settings.port, error=_said(error))
             return None
         self._rest_until = None
-        return SmtpConnection(client=client, used_at=self._clock())
+        return SmtpConnection(client=client, used_at=self._clock(), bounces_to=settings.bounces_to)

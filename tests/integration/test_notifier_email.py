@@ -63,6 +63,33 @@ async def test_a_lasting_refusal_is_dead_and_does_not_keep_the_address(command: 
         assert "ada@" not in outcome.why
 
 
+@pytest.mark.parametrize(
+    ("answer", "gone"),
+    [
+        ("550 5.1.1 no such user", True),
+        ("550 5.2.1 disabled", True),
+        ("550 5.7.1 not wanted", False),
+        ("550 no", False),
+    ],
+)
+async def test_only_a_server_that_says_so_has_no_such_address(answer: str, gone: bool) -> None:  # noqa: FBT001  a case
+    async with smtp_server() as server:
+        server.at["RCPT"] = answer
+        outcome = await delivered(server.port, mail(), Clock())
+        assert isinstance(outcome, Dead)
+        assert outcome.no_such_address is gone
+
+
+async def test_each_mails_bounces_go_to_an_address_of_its_own_where_there_is_a_mailbox_for_them() -> None:
+    async with smtp_server() as server:
+        message = mail()
+        sending = channel(server.port, Clock(), bounces_to="bounces@mail.shop.example")
+        (connection,) = await sending.open(1)
+        assert isinstance(await connection.deliver(message, Clock().now), Delivered)
+        await connection.quit()
+        assert server.taken[0].mail_from == f"bounces+{message.id.hex}@mail.shop.example"
+
+
 @pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
 @pytest.mark.parametrize("answer", ["421 shutting down", "450 busy", "451 try again"])
 async def test_a_passing_refusal_is_tried_again_later(command: str, answer: str) -> None:

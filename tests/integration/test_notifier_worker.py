@@ -406,3 +406,16 @@ async def test_an_outcome_that_comes_after_the_lease_corrects_the_unknown(world:
     assert await world.rows() == [(Status.UNKNOWN, None)]
     await slow.record(claimed.message.id, Delivered(answer="250"), resend_unknown=False, now=world.clock.now)
     assert await world.rows() == [(Status.SENT, None)]
+
+
+async def test_an_address_that_the_server_does_not_have_gets_nothing_more(world: World) -> None:
+    await world.know()
+    await world.move(PLACED)
+    world.server.at["RCPT"] = "550 5.1.1 <ada@mail.example> no such user"
+    worker = world.worker()
+    await drained(worker)
+    world.server.at.clear()
+    await world.move(transition("placed", track="order", instance="order-2", cause="o2"))
+    await drained(worker)
+    assert sorted(await world.rows(), key=str) == [(Status.DEAD, None), (Status.WITHHELD, Reason.SUPPRESSED)]
+    assert world.server.taken == []

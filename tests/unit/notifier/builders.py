@@ -58,6 +58,7 @@ def parcel(**changes: Any) -> Parcel:  # noqa: ANN401  any of its fields
             "id": uid("message"),
             "shop": "main-shop",
             "storefront": STOREFRONT,
+            "follow_up": "abandoned-cart",
             "address": "ada@mail.example",
             "name": "Ada",
             "content": Rendered(subject="Your cart", html="<p>Grüße, 你好</p>", text="Grüße, 你好\n.\nend\n"),

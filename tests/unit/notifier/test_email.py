@@ -7,8 +7,9 @@ from typing import Any, cast
 import pytest
 from msgspec.structs import replace
 
+from notifier.bounces.report import message_in
 from notifier.channels.channel import Parcel, Payload
-from notifier.channels.email import build
+from notifier.channels.email import build, envelope_sender
 from notifier.followups import Purpose
 from notifier.render import Rendered
 from services.contracts.storefront import Sender, Storefront
@@ -95,3 +96,17 @@ def test_without_a_page_it_is_unsubscribed_by_mail_and_nothing_promises_a_button
 def test_what_is_for_programs_is_no_mail() -> None:
     with pytest.raises(ValueError, match="HTML and text"):
         build(parcel(content=Payload(body="{}")))
+
+
+def test_each_mail_says_which_message_it_is_for_whoever_replaces_its_message_id() -> None:
+    message = received(parcel())
+    assert message["X-Stagepost-Message"] == message["X-PM-Metadata-stagepost"] == str(uid("message"))
+    assert message["Feedback-ID"] == "abandoned-cart:marketing:main-shop:stagepost"
+
+
+def test_bounces_go_to_the_sender_or_to_an_address_of_each_messages_own() -> None:
+    assert envelope_sender(parcel(), None) == "hello@shop.example"
+    own = envelope_sender(parcel(), "bounces@mail.shop.example")
+    assert own == f"bounces+{uid('message').hex}@mail.shop.example"
+    assert message_in(own) == uid("message")
+    assert len(own.partition("@")[0]) <= 64, "more is no address"
