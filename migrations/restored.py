@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from migrations.migrate import MigrateSettings
 from notifier import tables as notifier
-from notifier.guard import Reason
+from notifier.reasons import Reason
 from notifier.status import DUE, Status
 from services.contracts.changes import FIRST_EPOCH
 from services.errors import StillRunning, Unreachable

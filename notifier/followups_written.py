@@ -21,7 +21,7 @@ Asked = Annotated[
     Condition,
     Meta(
         description="Only if this holds when it is due: of customer, stages, subject, facts, move.",
-        examples=["size(cart.items) > 0", "customer.traits.vip != true"],
+        examples=["size(cart.items) > 0", "!(customer.traits.vip == true)"],
     ),
 ]
 

@@ -1,68 +1,40 @@
 """Whether a planned message may go out now. Pure; asked just before sending, with all that is known then."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from notifier.addresses import deliverable
-from notifier.followups import FollowUp, Purpose
+from notifier.beside import Beside
+from notifier.conditions import Happened, scope
+from notifier.coupons import Issued, issued
+from notifier.draws import held_out, variant_of
+from notifier.followups import EMAIL, WEBHOOK, FollowUp, Step
 from notifier.holdings import Customer, Instance
-from notifier.plan import stands
-from services.contracts.events import SaidBy
+from notifier.limits import Limits, cap_of, cooling, room, room_at
+from notifier.plan import ended_elsewhere, happened_in, stands
+from notifier.quiet import quiet_until, zone_of
+from notifier.reach import Aim, Reachable, aim
+from notifier.reasons import Reason
 from services.contracts.storefront import Storefront
 
 FRESH: Final = timedelta(seconds=60)
 """How old `known_until` may be: beyond that an order may lie somewhere that would end what we are about to send."""
 LOOK_AGAIN: Final = timedelta(seconds=5)
 """After a deferral for freshness; `known_until` comes once a second when all is well."""
-CLAIM_TRACKS: Final = frozenset({"cart", "order"})
-"""What an address that only a browser said may be mailed about: its cart reminder or its confirmation."""
-
-
-class Reason(StrEnum):
-    """Why a message did not go out, for programs; docs/followups.md says it to people."""
-
-    NOT_FRESH = "not_fresh"
-    VOID = "void"
-    TOO_OLD = "too_old"
-    NOT_CONFIGURED = "not_configured"
-    ON_HOLD = "on_hold"
-    NO_ADDRESS = "no_address"
-    BAD_ADDRESS = "bad_address"
-    CONSENT_WITHDRAWN = "consent_withdrawn"
-    NO_CONSENT = "no_consent"
-    SUPPRESSED = "suppressed"
-    CLAIM_NOT_ENOUGH = "claim_not_enough"
-    CLAIM_SPENT = "claim_spent"
-    CLAIM_CAPPED = "claim_capped"
-    RESTORED = "restored"
-
-
-RECONSIDERED: Final = frozenset(
-    {
-        Reason.ON_HOLD,
-        Reason.NO_ADDRESS,
-        Reason.BAD_ADDRESS,
-        Reason.CONSENT_WITHDRAWN,
-        Reason.NO_CONSENT,
-        Reason.CLAIM_NOT_ENOUGH,
-        Reason.CLAIM_SPENT,
-        Reason.CLAIM_CAPPED,
-    }
-)
-"""A change of the customer's profile may lift these: then the message is decided again, within its max_age."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What the guard looks at of a stored message."""
+    """What the guard looks at of a stored message. `variant` and `coupon_expires_at` are of an attempt before."""
 
     id: UUID
     step: int
     transition: UUID
+    occasion: UUID
     expires_at: datetime
+    variant: str | None = None
+    coupon_expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,14 +56,20 @@ class Circumstances:
     claim_capped: bool = False
     suppressed: str | None = None
     restored: bool = False
+    beside: Beside = field(default_factory=Beside)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
-    """`claim`: the address was said by a browser only, and this message uses it up."""
+    """`claim`: the address was said by a browser only, and this message uses it up. `limits` are asked once more."""
 
     address: str
     claim: bool
+    channel: str = EMAIL
+    variant: str | None = None
+    coupon: Issued | None = None
+    drawn_as: UUID
+    limits: Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,51 +91,128 @@ def is_fresh(known_until: datetime | None, now: datetime) -> bool:
 
 
 def guard(message: Message, circumstances: Circumstances, now: datetime) -> Decision:
-    """What is final comes first, then what time mends, then what the customer may change."""
-    follow_up, storefront = circumstances.follow_up, circumstances.storefront
-    if follow_up is None or storefront is None or follow_up.step(message.step) is None:
+    """What nothing mends comes first, then what waits for knowledge, then the customer, then the hour and the crowd.
+
+    So the reason that is told is the one that would have to change first; who is held out is exactly who would have got
+    it; and a message waits for room or for the morning only if nothing else is in its way.
+    """
+    follow_up, storefront, instance = circumstances.follow_up, circumstances.storefront, circumstances.instance
+    step = None if follow_up is None else follow_up.step(message.step)
+    if follow_up is None or storefront is None or step is None:
         return Withhold(why=Reason.NOT_CONFIGURED)
-    if not stands(circumstances.instance, follow_up, message.transition):
+    happened = happened_in(instance, message.transition)
+    if happened is None or not stands(instance, follow_up, message.transition):
         return Withhold(why=Reason.VOID)
+    waits = _untimely(message, circumstances, now) or _in_turn(message, circumstances.beside, now)
+    if waits is not None:
+        return waits
+    forbidden = _forbidden(follow_up, storefront, circumstances) or _unasked(follow_up, step, happened, circumstances)
+    if forbidden is not None:
+        return Withhold(why=forbidden)
+    reachable = Reachable(
+        profile=circumstances.customer.profile,
+        claim_spent=circumstances.claim_spent,
+        claim_capped=circumstances.claim_capped,
+        suppressed=circumstances.suppressed,
+    )
+    aimed = aim(follow_up, step, storefront, reachable)
+    if isinstance(aimed, Reason):
+        return Withhold(why=aimed)
+    return _timed(message, follow_up, step, storefront, aimed, circumstances, now)
+
+
+def _untimely(message: Message, circumstances: Circumstances, now: datetime) -> Defer | Withhold | None:
     if circumstances.restored:
         return Withhold(why=Reason.RESTORED)
     if now >= message.expires_at:
         return Withhold(why=Reason.TOO_OLD)
     if not is_fresh(circumstances.known_until, now):
         return Defer(until=now + LOOK_AGAIN, why=Reason.NOT_FRESH)
-    forbidden = _forbidden(follow_up, storefront, circumstances.customer)
-    return Withhold(why=forbidden) if forbidden is not None else _aim(follow_up, circumstances)
+    return None
 
 
-def _forbidden(follow_up: FollowUp, storefront: Storefront, customer: Customer) -> Reason | None:
-    if customer.hold is not None:
-        return Reason.ON_HOLD
-    if follow_up.purpose is Purpose.TRANSACTIONAL:
+def _in_turn(message: Message, beside: Beside, now: datetime) -> Defer | Withhold | None:
+    """The messages of one occasion come in their order."""
+    if beside.overtaken:
+        return Withhold(why=Reason.OVERTAKEN)
+    if beside.step_before is None:
         return None
-    said = customer.profile.consent.get("email")
-    if said is False:
-        return Reason.CONSENT_WITHDRAWN
-    return None if said or storefront.assume_consent else Reason.NO_CONSENT
+    return _wait(message, max(beside.step_before, now + LOOK_AGAIN), Reason.STEP_BEFORE)
 
 
-def _aim(follow_up: FollowUp, circumstances: Circumstances) -> Decision:
-    given = circumstances.customer.profile.addresses.get("email")
-    if given is None or not given.value:
-        return Withhold(why=Reason.NO_ADDRESS)
-    address = deliverable(given.value)
-    if address is None:
-        return Withhold(why=Reason.BAD_ADDRESS)
-    if circumstances.suppressed is not None:
-        return Withhold(why=Reason.SUPPRESSED)
-    claim = given.said_by is SaidBy.BROWSER
-    refused = _refused(follow_up, circumstances) if claim else None
-    return Withhold(why=refused) if refused is not None else Send(address=address, claim=claim)
+def _forbidden(follow_up: FollowUp, storefront: Storefront, circumstances: Circumstances) -> Reason | None:
+    if circumstances.customer.hold is not None:
+        return Reason.ON_HOLD
+    if not follow_up.marketing:
+        return None
+    stages, stops = circumstances.beside.stages, storefront.marketing_stops_in
+    return Reason.MARKETING_STOPPED if any(stages.get(track) in stops[track] for track in stops) else None
 
 
-def _refused(follow_up: FollowUp, circumstances: Circumstances) -> Reason | None:
-    """Why an address that only a browser said is not written to."""
-    if follow_up.track not in CLAIM_TRACKS:
-        return Reason.CLAIM_NOT_ENOUGH
-    if circumstances.claim_spent:
-        return Reason.CLAIM_SPENT
-    return Reason.CLAIM_CAPPED if circumstances.claim_capped else None
+def _unasked(follow_up: FollowUp, step: Step, happened: Happened, circumstances: Circumstances) -> Reason | None:
+    """What it was written for: the ending of another track, and its conditions."""
+    beside, instance = circumstances.beside, circumstances.instance
+    if ended_elsewhere(follow_up, happened, beside.others):
+        return Reason.ENDED
+    conditions = [one for one in (follow_up.condition, step.condition) if one is not None]
+    if not conditions:
+        return None
+    asked_of = scope(instance, happened, circumstances.customer.profile, beside.stages)
+    return None if all(one.holds(asked_of) for one in conditions) else Reason.CONDITION
+
+
+def _timed(
+    message: Message,
+    follow_up: FollowUp,
+    step: Step,
+    storefront: Storefront,
+    aimed: Aim,
+    circumstances: Circumstances,
+    now: datetime,
+) -> Decision:
+    """It could go. Whether it does is a matter of the draw, the hour, and of what else the customer gets."""
+    beside, customer = circumstances.beside, circumstances.customer
+    limits = Limits(
+        follow_up=follow_up.name,
+        occasion=message.occasion,
+        channel=aimed.channel,
+        cap=cap_of(storefront, aimed.channel, marketing=follow_up.marketing),
+        cool_down=follow_up.cool_down,
+    )
+    drawn_as = beside.drawn_as or customer.id
+    if cooling(limits, beside.given, now):
+        return Withhold(why=Reason.COOL_DOWN)
+    if held_out(follow_up, drawn_as):
+        return Withhold(why=Reason.HOLDOUT)
+    quiet = storefront.quiet_hours if follow_up.marketing and aimed.channel != WEBHOOK else None
+    if quiet is not None and (until := quiet_until(quiet, zone_of(customer.profile, storefront), now)) is not None:
+        return _wait(message, until, Reason.QUIET_HOURS)
+    left = room(limits, beside.given, now)
+    if left == 0:
+        return _wait(message, room_at(limits, beside.given, now), Reason.CAPPED)
+    if left is not None and beside.ahead >= left:
+        return _wait(message, now + LOOK_AGAIN, Reason.OUTRANKED)
+    variant = message.variant or variant_of(follow_up, step, drawn_as)
+    return Send(
+        address=aimed.address,
+        claim=aimed.claim,
+        channel=aimed.channel,
+        variant=variant,
+        coupon=_coupon(message, step, variant, now),
+        drawn_as=drawn_as,
+        limits=limits,
+    )
+
+
+def _wait(message: Message, until: datetime | None, why: Reason) -> Defer | Withhold:
+    """Within its max_age, else never."""
+    return Withhold(why=why) if until is None or until >= message.expires_at else Defer(until=until, why=why)
+
+
+def _coupon(message: Message, step: Step, variant: str | None, now: datetime) -> Issued | None:
+    """As at the first attempt, if there was one."""
+    _, coupon = step.look(variant)
+    if coupon is None:
+        return None
+    first = issued(coupon, message.id, now)
+    return first if message.coupon_expires_at is None else replace(first, expires_at=message.coupon_expires_at)

@@ -140,8 +140,9 @@ async def take_in(connection: AsyncConnection, batch: Batch, follow_ups: FollowU
             await _plan(connection, [instances[i] for i in touched], customers, follow_ups, now)
         for place in sorted(subscribed):
             await lift(connection, place=place, why=[Why.UNSUBSCRIBED], because="they subscribed again", now=now)
-        if updated:
-            await store.reconsider(connection, updated, now)
+        moved = {instances[i].customer_id for i in touched}
+        if updated or moved:
+            await store.reconsider(connection, updated | moved, now)
     if batch.known_until:
         await store.save_known_until(connection, batch.known_until)
     if batch.dead:

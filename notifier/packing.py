@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import structlog
 
 from notifier.channels.channel import Content
+from notifier.claimed import Claimed
 from notifier.content import Material, content_of
 from notifier.followups import FollowUp
 from notifier.guard import Send
 from notifier.language import language_for
 from notifier.links import Links
-from notifier.queue import Claimed, Settled
+from notifier.queue import Settled
 from notifier.render import Renderer, RenderError
 from notifier.status import Status
 from services.contracts.storefront import Storefront
@@ -46,12 +47,13 @@ def packed(
             marketing=follow_up.marketing,
             links=links,
             locale=language_for(profile, storefront, renderer.languages),
+            coupon=send.coupon,
         )
     )
     step = follow_up.step(claimed.message.step)
-    template = step.templates[0] if step and step.templates else ""
+    template, _ = step.look(send.variant) if step else (None, None)
     try:
-        rendered = renderer.render(template, content)
+        rendered = renderer.render(template or "", content)
     except RenderError as error:
         log.error("a message can't be rendered", message=str(claimed.message.id), error=str(error))  # noqa: TRY400
         return Settled(id=claimed.message.id, status=Status.DEAD, reason="render_failed", answer=str(error)[:200])

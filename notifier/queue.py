@@ -4,67 +4,31 @@ No transaction here is open while something is sent.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from sqlalchemy.sql.dml import ReturningUpdate
 
 from notifier import catalogue_store, feedback, suppression
-from notifier.addresses import deliverable, fingerprint
+from notifier.beside import Beside
+from notifier.beside_reads import Due, look_beside
 from notifier.catalogue import Catalogue
-from notifier.claims import Caps, Claim, Refused, refused, spend
-from notifier.guard import Message, Send
-from notifier.holdings import Customer, Instance
+from notifier.claimed import Claimed, claim_of, load_claimed, place_of
+from notifier.claims import Caps, Refused, refused
+from notifier.followups import FollowUps
+from notifier.marking import Hold, Mark, Marked, mark_sending
 from notifier.outcomes import After, Dead, Outcome, Unknown, after
 from notifier.status import DUE, Status
-from notifier.store import CUSTOMER_COLUMNS, INSTANCE_COLUMNS, as_text, customer_of, instance_of
-from notifier.tables import customers, instances, known_until, messages, stream
-from services.contracts.changes import Subject
-from services.contracts.events import SaidBy
-from services.postgres import among, columns_of, rows, transaction
+from notifier.tables import known_until, messages, stream
+from services.postgres import columns_of, rows, transaction
 
 CLAIM_LEASE = timedelta(seconds=20)
 """A claimed message whose process died waits so long. Should a slow server make a claim outlast it, another process may
 take the message over; then our mark finds it gone, and nothing is sent twice."""
 LOST = "the process that was sending it ended before its outcome was written"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
-    """A message with all that is known of it, read at one moment."""
-
-    message: Message
-    storefront: str
-    follow_up: str
-    channel: str
-    attempts: int
-    unknowns: int
-    due_at: datetime
-    first_sending_at: datetime | None
-    customer: Customer
-    instance: Instance
-
-    def about(self, subject: Subject) -> "Claimed":
-        return replace(self, instance=replace(self.instance, subject=subject))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
-    """Wanted: from `claimed` to `sending`, if the customer is still as the guard saw them."""
-
-    claimed: Claimed
-    send: Send
-    marketing: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Marked:
-    dated: datetime
-    attempts: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +40,12 @@ class Settled:
     due_at: datetime | None = None
     reason: str | None = None
     answer: str | None = None
+    channel: str | None = None
+    drawn_as: UUID | None = None
 
 
-_SETTLED_COLUMNS: list[sa.Column[Any]] = [messages.c[name] for name in ("id", "status", "due_at", "reason", "answer")]
+_SETTLED: Final = ("id", "status", "due_at", "reason", "answer", "channel", "drawn_as")
+_SETTLED_COLUMNS: list[sa.Column[Any]] = [messages.c[name] for name in _SETTLED]
 
 
 class Queue:
@@ -107,7 +74,7 @@ class Queue:
                 .values(status=Status.CLAIMED, claimed_by=self._token, lease_until=now + CLAIM_LEASE, changed_at=now)
                 .returning(messages.c.id)
             )
-            return await _load(connection, list(found))
+            return await load_claimed(connection, list(found))
 
     async def catalogues(self, wanted: Mapping[str, Collection[str]]) -> Mapping[str, Catalogue]:
         """By storefront, what is sold under these ids and numbers."""
@@ -129,16 +96,33 @@ class Queue:
 
     async def refused(self, wanted: Collection[Claimed], now: datetime) -> Refused:
         """Of these messages, those whose browser's claim of an address can't be used."""
-        claims = [claim for claimed in wanted if (claim := _claim_of(claimed)) is not None]
+        claims = [claim for claimed in wanted if (claim := claim_of(claimed)) is not None]
         async with self._engine.connect() as connection:
             return await refused(connection, claims, self._caps, now)
 
     async def standing(self, wanted: Collection[Claimed]) -> dict[UUID, suppression.Standing]:
         """What stands against the addresses of these messages."""
-        places = {claimed.message.id: place for claimed in wanted if (place := _place_of(claimed)) is not None}
+        places = {claimed.message.id: place for claimed in wanted if (place := place_of(claimed)) is not None}
         async with self._engine.connect() as connection:
             found = await suppression.standing(connection, set(places.values()))
         return {message: found[place] for message, place in places.items() if place in found}
+
+    async def beside(self, wanted: Sequence[Claimed], follow_ups: FollowUps, now: datetime) -> dict[UUID, Beside]:
+        """What else is known of the customers of these messages, by message."""
+        due = [
+            Due(
+                id=one.message.id,
+                follow_up=one.follow_up,
+                step=one.message.step,
+                occasion=one.message.occasion,
+                channel=one.channel,
+                customer_id=one.customer.id,
+                due_at=one.due_at,
+            )
+            for one in wanted
+        ]
+        async with self._engine.connect() as connection:
+            return await look_beside(connection, due, follow_ups, now)
 
     async def settle(self, settled: Sequence[Settled], now: datetime) -> None:
         """Claimed messages that are not going out now. Nothing happens to rows that a plan has changed meanwhile."""
@@ -161,58 +145,20 @@ class Queue:
                     due_at=sa.func.coalesce(new.c.due_at, messages.c.due_at),
                     reason=new.c.reason,
                     answer=sa.func.coalesce(new.c.answer, messages.c.answer),
+                    channel=sa.func.coalesce(new.c.channel, messages.c.channel),
+                    drawn_as=sa.func.coalesce(messages.c.drawn_as, new.c.drawn_as),
                     claimed_by=None,
                     lease_until=None,
                     changed_at=now,
                 ),
-                columns_of("new", _SETTLED_COLUMNS, [(s.id, s.status, s.due_at, s.reason, s.answer) for s in settled]),
+                columns_of("new", _SETTLED_COLUMNS, [tuple(getattr(s, name) for name in _SETTLED) for s in settled]),
             )
 
     async def mark_sending(self, marks: Sequence[Mark], now: datetime) -> dict[UUID, Marked]:
-        """The point of no return, committed before anything is handed over.
-
-        The customers are locked, and those whose stream has moved on since the guard looked are left claimed: an order
-        that was taken in between is seen here. So is an unsubscribing. Returns what was marked.
-        """
-        seen = {mark.claimed.message.id: mark for mark in marks}
+        """The point of no return, committed before anything is handed over (`marking`). Returns what was marked."""
+        hold = Hold(by=self._token, until=now + self._sending_lease)
         async with transaction(self._engine) as connection:
-            current = await connection.execute(
-                sa.select(customers.c.id, customers.c.sequence)
-                .where(among(customers.c.id, {mark.claimed.customer.id for mark in marks}))
-                .order_by(customers.c.id)
-                .with_for_update()
-            )
-            sequences = {row.id: row.sequence for row in current}
-            unmoved = [m for m in marks if sequences.get(m.claimed.customer.id) == m.claimed.customer.sequence]
-            unmoved = await _unsuppressed(connection, unmoved)
-            claims = [claim for m in unmoved if m.send.claim and (claim := _claim_of(m.claimed)) is not None]
-            lost = await spend(connection, claims, self._caps, now)
-            marked: dict[UUID, Marked] = {}
-            for message_id in sorted(m.claimed.message.id for m in unmoved if m.claimed.message.id not in lost):
-                row = await connection.execute(self._to_sending(seen[message_id], now))
-                if (found := row.one_or_none()) is not None:
-                    marked[message_id] = Marked(dated=found.first_sending_at, attempts=found.attempts)
-            return marked
-
-    def _to_sending(self, mark: Mark, now: datetime) -> ReturningUpdate[Any]:
-        return (
-            sa.update(messages)
-            .where(
-                messages.c.id == mark.claimed.message.id,
-                messages.c.status == Status.CLAIMED,
-                messages.c.claimed_by == self._token,
-                messages.c.customer_id == mark.claimed.customer.id,
-            )
-            .values(
-                status=Status.SENDING,
-                reason=None,
-                address=mark.send.address,
-                lease_until=now + self._sending_lease,
-                first_sending_at=sa.func.coalesce(messages.c.first_sending_at, now),
-                changed_at=now,
-            )
-            .returning(messages.c.first_sending_at, messages.c.attempts)
-        )
+            return await mark_sending(connection, marks, hold, self._caps, now)
 
     async def record(self, message_id: UUID, outcome: Outcome, *, resend_unknown: bool, now: datetime) -> After | None:
         """Writes the outcome. Also over an `unknown` that another process wrote when our lease had run out: we know."""
@@ -303,78 +249,3 @@ async def _write(connection: AsyncConnection, message_id: UUID, result: After, n
             changed_at=now,
         )
     )
-
-
-def _claim_of(claimed: Claimed) -> Claim | None:
-    """What this message would use up; None where a server said the address."""
-    given = claimed.customer.profile.addresses.get("email")
-    if given is None or given.said_by is not SaidBy.BROWSER:
-        return None
-    return Claim(
-        message=claimed.message.id,
-        storefront=claimed.storefront,
-        customer=claimed.customer.id,
-        address=fingerprint(deliverable(given.value) or given.value),
-        network=given.network,
-    )
-
-
-def _place_of(claimed: Claimed) -> suppression.Place | None:
-    given = claimed.customer.profile.addresses.get("email")
-    return None if given is None else suppression.place_of(claimed.storefront, given.value)
-
-
-async def _unsuppressed(connection: AsyncConnection, marks: Sequence[Mark]) -> list[Mark]:
-    aimed = [(mark, suppression.place_of(mark.claimed.storefront, mark.send.address)) for mark in marks]
-    found = await suppression.standing(connection, {place for _, place in aimed})
-    return [
-        mark for mark, place in aimed if found.get(place, suppression.NOTHING).against(marketing=mark.marketing) is None
-    ]
-
-
-async def _load(connection: AsyncConnection, ids: Collection[UUID]) -> list[Claimed]:
-    if not ids:
-        return []
-    names = (
-        "id",
-        "step",
-        "transition",
-        "storefront",
-        "follow_up",
-        "channel",
-        "attempts",
-        "unknowns",
-        "at",
-        "due_at",
-        "expires_at",
-        "first_sending_at",
-    )
-    of_message = [messages.c[name].label(f"message_{name}") for name in names]
-    found = await connection.execute(
-        sa.select(*of_message, *as_text(INSTANCE_COLUMNS), *as_text(CUSTOMER_COLUMNS))
-        .select_from(messages)
-        .join(instances, instances.c.instance == messages.c.instance)
-        .join(customers, customers.c.id == messages.c.customer_id)
-        .where(among(messages.c.id, ids))
-        .order_by(messages.c.due_at)
-    )
-    return [
-        Claimed(
-            message=Message(
-                id=row.message_id,
-                step=row.message_step,
-                transition=row.message_transition,
-                expires_at=row.message_expires_at,
-            ),
-            storefront=row.message_storefront,
-            follow_up=row.message_follow_up,
-            channel=row.message_channel,
-            attempts=row.message_attempts,
-            unknowns=row.message_unknowns,
-            due_at=row.message_due_at,
-            first_sending_at=row.message_first_sending_at,
-            customer=customer_of(row),
-            instance=instance_of(row),
-        )
-        for row in found
-    ]

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.guard import RECONSIDERED
 from notifier.holdings import Customer, Instance, Move
 from notifier.plan import Changes, Row, Wanted
+from notifier.reasons import RECONSIDERED
 from notifier.status import Status
 from notifier.tables import customers, dead_letters, instances, known_until, messages, stream
 from services.contracts.changes import FIRST_EPOCH, Profile, Subject
@@ -242,7 +242,7 @@ async def write_changes(connection: AsyncConnection, changes: Changes, now: date
 
 
 async def reconsider(connection: AsyncConnection, changed: Collection[UUID], now: datetime) -> None:
-    """What these customers' own circumstances kept back is decided again."""
+    """What these customers' own circumstances kept back, or where they stood, is decided again."""
     await connection.execute(
         sa.update(messages)
         .where(

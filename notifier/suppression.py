@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.addresses import deliverable, fingerprint
-from notifier.guard import Reason
+from notifier.reasons import Reason
 from notifier.status import Status
 from notifier.tables import messages, suppressions
 from services.postgres import among

@@ -100,16 +100,16 @@ messages = sa.Table(
     sa.Index(
         "messages_once_per_occasion",
         "follow_up",
-        "step",
         "occasion",
+        "step",
         unique=True,
         postgresql_where=sa.text(f"status <> '{Status.CANCELLED}'"),
     ),
     sa.Index(
         "messages_once_per_cause",
         "follow_up",
-        "step",
         "cause",
+        "step",
         unique=True,
         postgresql_where=sa.text(f"status <> '{Status.CANCELLED}'"),
     ),

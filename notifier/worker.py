@@ -11,17 +11,21 @@ import sqlalchemy as sa
 import stamina
 import structlog
 
+from notifier.beside import Beside
 from notifier.catalogue import asked_for, filled
 from notifier.channels.channel import Channel, Connection, Parcel
+from notifier.claimed import Claimed
 from notifier.claims import Refused
 from notifier.followups import Purpose
-from notifier.guard import Circumstances, Defer, Reason, Send, Withhold, guard, is_fresh
+from notifier.guard import Circumstances, Defer, Send, Withhold, guard, is_fresh
 from notifier.in_force import Terms
 from notifier.links import LinkMaker
+from notifier.marking import Mark, Marked
 from notifier.metrics import DELIVERY_SECONDS, KNOWN_UNTIL_AGE, MESSAGES
 from notifier.outcomes import Outcome, Unknown
 from notifier.packing import Ready, packed
-from notifier.queue import Claimed, Mark, Marked, Queue, Settled
+from notifier.queue import Queue, Settled
+from notifier.reasons import Reason
 from notifier.status import Status
 from notifier.store import UNAVAILABLE
 from notifier.suppression import NOTHING, Standing
@@ -41,6 +45,7 @@ class Seen:
     known_until: datetime | None
     claims: Refused
     standing: Standing
+    beside: Beside
 
 
 class Worker:
@@ -123,10 +128,16 @@ class Worker:
         claims = await self._queue.refused(claimed, now)
         standing = await self._queue.standing(claimed)
         claimed = await self._as_sold(claimed, terms)
+        beside = await self._queue.beside(claimed, terms.follow_ups, now)
         ready: list[Ready] = []
         settled: list[Settled] = []
         for one in claimed:
-            seen = Seen(known_until=known_until, claims=claims, standing=standing.get(one.message.id, NOTHING))
+            seen = Seen(
+                known_until=known_until,
+                claims=claims,
+                standing=standing.get(one.message.id, NOTHING),
+                beside=beside[one.message.id],
+            )
             decided = self._decide_one(one, terms, seen, now)
             if isinstance(decided, Ready):
                 ready.append(decided)
@@ -163,9 +174,12 @@ class Worker:
             claim_spent=claimed.message.id in seen.claims.spent,
             claim_capped=claimed.message.id in seen.claims.capped,
             suppressed=suppressed,
+            beside=seen.beside,
             restored=self._restored_at is not None and claimed.due_at <= self._restored_at,
         )
         match guard(claimed.message, circumstances, now):
+            case Send(channel=channel) if channel != claimed.channel:
+                return Settled(id=claimed.message.id, status=Status.PENDING, channel=channel)
             case Send() as send if follow_up is not None and storefront is not None:
                 links = self._links.of(claimed.message.id, claimed.message.expires_at)
                 return _counted(packed(terms.renderer, claimed, follow_up, storefront, send, links), follow_up.name)
@@ -177,7 +191,10 @@ class Worker:
             case Withhold(why=why):
                 MESSAGES.labels(claimed.follow_up, "withheld").inc()
                 answer = suppressed if why is Reason.SUPPRESSED else None
-                return Settled(id=claimed.message.id, status=Status.WITHHELD, reason=why, answer=answer)
+                drawn_as = (seen.beside.drawn_as or claimed.customer.id) if why is Reason.HOLDOUT else None
+                return Settled(
+                    id=claimed.message.id, status=Status.WITHHELD, reason=why, answer=answer, drawn_as=drawn_as
+                )
             case _ as never:
                 assert_never(never)
 
@@ -252,7 +269,12 @@ def _counted(packed: Ready | Settled, follow_up: str) -> Ready | Settled:
 
 
 def _mark(ready: Ready) -> Mark:
-    return Mark(claimed=ready.claimed, send=ready.send, marketing=ready.follow_up.purpose is Purpose.MARKETING)
+    return Mark(
+        claimed=ready.claimed,
+        send=ready.send,
+        marketing=ready.follow_up.marketing,
+        priority=ready.follow_up.priority,
+    )
 
 
 def _again(claimed: Claimed) -> Settled:

@@ -237,6 +237,8 @@ def _slips_of(storefront: Storefront) -> Iterator[tuple[Path_, str]]:
     if not re.fullmatch(r"[A-Z]{3}", storefront.currency):
         yield ["currency"], f"{storefront.currency} is no ISO 4217 code; write it as in EUR"
     if storefront.quiet_hours is not None:
+        if storefront.quiet_hours.from_ == storefront.quiet_hours.to:
+            yield ["quiet_hours"], "that is all day or not at all; write when they begin and when they end"
         for key, said in (("from", storefront.quiet_hours.from_), ("to", storefront.quiet_hours.to)):
             if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", said):
                 yield ["quiet_hours", key], f"`{said}` is no time of day; write it as in 21:00"

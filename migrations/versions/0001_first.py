@@ -650,7 +650,7 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
     op.create_index(
         "messages_once_per_cause",
         "messages",
-        ["follow_up", "step", "cause"],
+        ["follow_up", "cause", "step"],
         unique=True,
         schema="notifier",
         postgresql_where=sa.text("status <> 'cancelled'"),
@@ -658,7 +658,7 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
     op.create_index(
         "messages_once_per_occasion",
         "messages",
-        ["follow_up", "step", "occasion"],
+        ["follow_up", "occasion", "step"],
         unique=True,
         schema="notifier",
         postgresql_where=sa.text("status <> 'cancelled'"),

@@ -2,41 +2,26 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from datetime import timedelta
-from email import message_from_bytes
-from pathlib import Path
-from typing import Any
-from uuid import UUID
 
 import pytest
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from notifier import reads, store
-from notifier.channels.email import EmailChannel
+from notifier import reads
+from notifier.claimed import Claimed
 from notifier.followups import EMAIL
-from notifier.guard import Reason, Send
-from notifier.in_force import Terms
-from notifier.intake import Batch, take_in
-from notifier.links import LinkMaker, Signer
+from notifier.marking import Mark
 from notifier.outcomes import Delivered
-from notifier.queue import CLAIM_LEASE, Claimed, Mark, Queue
-from notifier.render import Renderer
-from notifier.settings import SmtpSettings
+from notifier.queue import CLAIM_LEASE, Queue
+from notifier.reasons import Reason
 from notifier.status import Status
-from notifier.tables import messages, metadata
-from notifier.worker import SWEEP_EVERY, Worker
-from services.contracts.changes import Address, CustomerChange, CustomerUpdated, Profile, Subject, Transition
+from notifier.worker import SWEEP_EVERY
+from services.contracts.changes import Subject
 from services.contracts.events import SaidBy
-from services.postgres import transaction
-from services.shop import Shop
-from tests.integration.notifier_world import Answering, Clock, database, smtp_server
-from tests.unit.notifier.builders import FOLLOW_UPS, NOON, STOREFRONT, changed, retracted, transition, uid
+from tests.integration.notifier_sending import LEASE, World, drained, fresh_world
+from tests.integration.notifier_world import database, smtp_server
+from tests.unit.notifier.builders import changed, retracted, send_to, transition, uid
 
-SHOP = Shop(directory=Path("nowhere"), storefronts={"main-shop": STOREFRONT})
-LEASE = timedelta(minutes=2)
-LINKS = LinkMaker(base="https://mail.shop.example", signer=Signer("x" * 32))
 ABANDONED = transition("abandoned")
 PLACED = transition("placed", track="order", instance="order-1", cause="o1")
 
@@ -47,89 +32,10 @@ async def own_database(postgres: str) -> AsyncIterator[AsyncEngine]:
         yield engine
 
 
-@dataclass
-class World:
-    engine: AsyncEngine
-    server: Answering
-    clock: Clock = field(default_factory=lambda: Clock(NOON))
-    sequences: dict[UUID, int] = field(default_factory=dict)
-    channels: list[EmailChannel] = field(default_factory=list)
-
-    def worker(self, *, port: int | None = None) -> Worker:
-        smtp = SmtpSettings(
-            host="127.0.0.1", port=port or self.server.port, security="none", timeout=timedelta(seconds=2)
-        )
-        self.channels.append(EmailChannel(smtp, self.clock))
-        queue = Queue(self.engine, sending_lease=LEASE)
-        terms = Terms(shop=SHOP, follow_ups=FOLLOW_UPS, renderer=Renderer(SHOP.directory), since=NOON)
-        return Worker(queue, EMAIL, self.channels[-1], lambda: terms, LINKS, self.clock)
-
-    async def take(self, *changes: CustomerChange, partitions: int = 6, stale: bool = False) -> None:
-        heard = {} if stale else dict.fromkeys(range(partitions), self.clock.now)
-        async with transaction(self.engine) as connection:
-            await take_in(connection, Batch(changes=list(changes), known_until=heard), FOLLOW_UPS, self.clock.now)
-
-    def next(self, customer: str = "ada") -> int:
-        self.sequences[uid(customer)] = self.sequences.get(uid(customer), 0) + 1
-        return self.sequences[uid(customer)]
-
-    async def move(self, move: Transition, customer: str = "ada", **more: Any) -> None:  # noqa: ANN401  any of `changed`'s
-        await self.take(changed(self.next(customer), move, customer=customer, **more))
-
-    async def know(
-        self,
-        address: str | None = "ada@mail.example",
-        *,
-        customer: str = "ada",
-        said_by: SaidBy = SaidBy.SERVER,
-        consent: dict[str, bool] | None = None,
-        hold: str | None = None,
-    ) -> None:
-        addresses = {"email": Address(value=address, said_by=said_by)} if address else {}
-        await self.take(
-            CustomerUpdated(
-                storefront="main-shop",
-                customer_id=uid(customer),
-                sequence=self.next(customer),
-                profile=Profile(addresses=addresses, consent=consent or {}),
-                hold=hold,
-            )
-        )
-
-    async def pass_by(self, time: timedelta) -> None:
-        """Time in which the engine says every second that all is known."""
-        self.clock.pass_by(time)
-        await self.take()
-
-    async def rows(self) -> list[tuple[str, str | None]]:
-        async with self.engine.connect() as connection:
-            found = await connection.execute(
-                sa.select(messages.c.status, messages.c.reason).order_by(messages.c.created_at, messages.c.id)
-            )
-            return [(row.status, row.reason) for row in found]
-
-    @property
-    def ids(self) -> list[str]:
-        """Message-IDs of what arrived."""
-        return [message_from_bytes(bytes(mail.original_content or b""))["Message-ID"] for mail in self.server.taken]
-
-
 @pytest.fixture
 async def world(own_database: AsyncEngine) -> AsyncIterator[World]:
-    async with transaction(own_database) as connection:
-        for table in metadata.sorted_tables:
-            await connection.execute(sa.delete(table))
-        await store.seed_partitions(connection, range(6))
-    async with smtp_server() as server:
-        world = World(own_database, server)
+    async with fresh_world(own_database) as world:
         yield world
-        for channel in world.channels:
-            await channel.close()
-
-
-async def drained(worker: Worker) -> None:
-    while await worker.step():
-        pass
 
 
 async def test_an_abandoned_cart_is_mailed_once(world: World) -> None:
@@ -179,7 +85,7 @@ async def test_whatever_happens_to_the_customer_after_the_guard_looked_is_looked
 
 
 def mark(claimed: Claimed) -> Mark:
-    return Mark(claimed=claimed, send=Send(address="ada@mail.example", claim=False), marketing=True)
+    return Mark(claimed=claimed, send=send_to("ada@mail.example"), marketing=True)
 
 
 async def test_marketing_that_was_being_sent_when_its_process_died_is_unknown_and_not_sent_again(world: World) -> None:

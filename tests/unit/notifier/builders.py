@@ -5,7 +5,9 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from notifier.channels.channel import Parcel
-from notifier.followups import Entered, FollowUp, Left, OncePer, Purpose, Step
+from notifier.followups import EMAIL, Entered, FollowUp, Left, OncePer, Purpose, Step
+from notifier.guard import Send
+from notifier.limits import UNLIMITED, Limits
 from notifier.render import Rendered
 from services.contracts.changes import Cause, StageChanged, StageRetracted, Subject, Transition
 from services.contracts.storefront import Sender, Storefront
@@ -68,6 +70,12 @@ def parcel(**changes: Any) -> Parcel:  # noqa: ANN401  any of its fields
             **changes,
         }
     )
+
+
+def send_to(address: str, *, claim: bool = False) -> Send:
+    """What the guard says of the abandoned cart's reminder, under no cap."""
+    limits = Limits(follow_up="abandoned-cart", occasion=uid("occasion"), channel=EMAIL, cap=UNLIMITED, cool_down=None)
+    return Send(address=address, claim=claim, drawn_as=uid("ada"), limits=limits)
 
 
 def transition(

@@ -10,7 +10,7 @@ import pytest
 from notifier.content import Code, Concerned, Content, Item, Shop
 from notifier.followups_file import read_follow_ups
 from notifier.followups_written import FollowUpWritten
-from notifier.guard import Reason
+from notifier.reasons import Reason
 from notifier.render import Renderer
 from notifier.samples import sample_contents
 from notifier.settings import SmtpSettings

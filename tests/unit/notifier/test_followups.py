@@ -105,7 +105,7 @@ abandoned-cart:
       channel: [email, webhook]
       endpoint: retargeting
       coupon: {prefix: COMEBACK, worth: 10 %, valid: 7d}
-      if: 'customer.traits.vip != true && stages.lifecycle == "at_risk"'
+      if: '!(customer.traits.vip == true) && stages.lifecycle == "at_risk"'
       variants: {a: {weight: 1, template: warm}, b: {weight: 3, template: plain}}
 """
 
@@ -142,7 +142,7 @@ def test_leaving_a_stage_starts_one_too(tmp_path: Path) -> None:
     ("was", "is_", "place", "said"),
     [
         ("size(cart.items)", "size(crat.items)", ":2:52", "did you mean cart?"),
-        ("customer.traits.vip", "customer.trait.vip", ":16:21", "did you mean customer.traits?"),
+        ("customer.traits.vip", "customer.trait.vip", ":16:23", "did you mean customer.traits?"),
         ("      endpoint: retargeting\n", "", ":13:7", "write `endpoint:`"),
         ("  holdout: 12.5%", "  holdout: 100%", ":8:3", "less than 100%"),
         ("{weight: 1, template: warm}", "{weight: 1}", ":17:18", "`template` is missing"),

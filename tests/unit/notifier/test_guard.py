@@ -3,15 +3,22 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.followups import FollowUp
-from notifier.guard import RECONSIDERED, Circumstances, Decision, Defer, Message, Reason, Send, Withhold, guard
+from notifier.beside import Beside
+from notifier.conditions import names_on
+from notifier.followups import Coupon, Entered, FollowUp, Variant
+from notifier.guard import LOOK_AGAIN, Circumstances, Decision, Defer, Message, Send, Withhold, guard
 from notifier.holdings import Customer, Instance, apply
-from services.contracts.changes import Address, Profile
+from notifier.limits import Given
+from notifier.reasons import RECONSIDERED, Reason
+from services.conditions import Condition, compile_condition
+from services.contracts.changes import Address, Profile, Subject
 from services.contracts.events import SaidBy
+from services.contracts.storefront import Cap, QuietHours
 from services.shop import Sender, Storefront
 from tests.unit.notifier.builders import ABANDONED_CART, NOON, THANK_YOU, changed, transition, uid
 
@@ -55,9 +62,17 @@ def asked(  # noqa: PLR0913  each is one circumstance that a rule looks at
     claim_capped: bool = False,
     suppressed: str | None = None,
     restored: bool = False,
+    beside: Beside | None = None,
+    step: int = 1,
     now: datetime = NOON,
 ) -> Decision:
-    message = Message(id=uid("message"), step=1, transition=START.id, expires_at=NOON + timedelta(hours=24))
+    message = Message(
+        id=uid("message"),
+        step=step,
+        transition=START.id,
+        occasion=uid("occasion"),
+        expires_at=NOON + timedelta(hours=24),
+    )
     circumstances = Circumstances(
         follow_up=follow_up,
         storefront=storefront,
@@ -68,12 +83,18 @@ def asked(  # noqa: PLR0913  each is one circumstance that a rule looks at
         claim_capped=claim_capped,
         suppressed=suppressed,
         restored=restored,
+        beside=beside or Beside(),
     )
     return guard(message, circumstances, now)
 
 
+def where(decision: Decision) -> tuple[str, bool] | None:
+    """To which address it goes, and whether that is only claimed."""
+    return (decision.address, decision.claim) if isinstance(decision, Send) else None
+
+
 def test_all_well_is_sent_to_the_address_that_a_server_said() -> None:
-    assert asked() == Send(address="ada@mail.example", claim=False)
+    assert where(asked()) == ("ada@mail.example", False)
 
 
 def test_a_customer_who_has_ordered_gets_no_reminder() -> None:
@@ -156,17 +177,17 @@ def test_a_suppressed_address_gets_nothing() -> None:
 
 def test_an_address_that_only_a_browser_said_is_good_for_one_mail() -> None:
     claimed = profile(said_by=SaidBy.BROWSER)
-    assert asked(who=claimed) == Send(address="ada@mail.example", claim=True)
+    assert where(asked(who=claimed)) == ("ada@mail.example", True)
     assert asked(who=claimed, claim_spent=True) == Withhold(why=Reason.CLAIM_SPENT)
 
 
 def test_beyond_the_caps_only_claims_are_withheld() -> None:
     assert asked(who=profile(said_by=SaidBy.BROWSER), claim_capped=True) == Withhold(why=Reason.CLAIM_CAPPED)
-    assert asked(claim_capped=True) == Send(address="ada@mail.example", claim=False)
+    assert where(asked(claim_capped=True)) == ("ada@mail.example", False)
 
 
 def test_a_spent_claim_does_not_bind_an_address_that_a_server_said() -> None:
-    assert asked(claim_spent=True) == Send(address="ada@mail.example", claim=False)
+    assert where(asked(claim_spent=True)) == ("ada@mail.example", False)
 
 
 def test_a_claim_is_not_enough_for_a_customers_own_track() -> None:
@@ -180,6 +201,171 @@ def test_a_claim_is_not_enough_for_a_customers_own_track() -> None:
 def test_a_follow_up_that_the_shop_took_out_sends_nothing() -> None:
     assert asked(follow_up=None) == Withhold(why=Reason.NOT_CONFIGURED)
     assert asked(storefront=None) == Withhold(why=Reason.NOT_CONFIGURED)
+
+
+def shop(**changes: object) -> Storefront:
+    return Storefront(**{**{name: getattr(SHOP, name) for name in SHOP.__struct_fields__}, **changes})  # type: ignore[arg-type]
+
+
+def saying(**changes: object) -> FollowUp:
+    """The reminder, whose only step says this too."""
+    return replace(ABANDONED_CART, steps=(replace(ABANDONED_CART.steps[0], **changes),))
+
+
+def holds(text: str) -> Condition:
+    return compile_condition(text, names_on("cart"))
+
+
+def test_a_step_that_the_shop_took_out_sends_nothing() -> None:
+    assert asked(step=2) == Withhold(why=Reason.NOT_CONFIGURED)
+
+
+def test_messages_of_one_occasion_come_in_their_order() -> None:
+    later = NOON + timedelta(hours=3)
+    assert asked(beside=Beside(step_before=later)) == Defer(until=later, why=Reason.STEP_BEFORE)
+    assert asked(beside=Beside(step_before=NOON)) == Defer(until=NOON + LOOK_AGAIN, why=Reason.STEP_BEFORE)
+    assert asked(beside=Beside(overtaken=True)) == Withhold(why=Reason.OVERTAKEN)
+
+
+@pytest.mark.parametrize(
+    ("text", "goes"),
+    [
+        ("size(cart.items) > 0", True),
+        ("size(cart.items) > 1", False),
+        ("cart.value > 30.0 && subject.quantity == 2", True),
+        ("cart.items.exists(item, item.price > 18)", True),
+        ("customer.traits.vip == true", False),
+        ("customer.traits.vip != true", False),  # a comparison with what is missing
+        ("!(customer.traits.vip == true)", True),
+        ('customer.claims.colour == "green"', True),
+        ("customer.consent.email == true", False),
+        ('stages.lifecycle == "at_risk" && move.to == "abandoned"', True),
+        ('move.from == "active"', True),
+        ("facts.orders >= 2", True),
+        ("double(facts.revenue) > 100.0", True),
+        ('move.at > timestamp("2026-11-22T00:00:00Z")', True),
+    ],
+)
+def test_a_condition_is_asked_of_what_is_known_when_it_is_due(text: str, *, goes: bool) -> None:
+    facts = {"orders": 3, "revenue": "120.50"}
+    instance = instance_of("active", "abandoned")
+    subject = Subject(items=[{"sku": "S", "price": "18.50", "quantity": 2}], value="37.00")
+    moves = (instance.moves[0], msgspec.structs.replace(instance.moves[1], id=START.id, facts=facts))
+    decision = asked(
+        follow_up=saying(condition=holds(text)),
+        instance=replace(instance, subject=subject, moves=moves),
+        who=profile(claims={"colour": "green"}),
+        beside=Beside(stages={"lifecycle": "at_risk"}),
+    )
+    assert isinstance(decision, Send) if goes else decision == Withhold(why=Reason.CONDITION)
+
+
+def test_the_condition_of_the_start_is_asked_at_every_step() -> None:
+    asking = replace(ABANDONED_CART, condition=holds("size(cart.items) > 0"))
+    assert asked(follow_up=asking) == Withhold(why=Reason.CONDITION)
+
+
+def placed(minutes: int, *, cause: str = "order") -> Instance:
+    move = transition("placed", track="order", instance="order-1", cause=cause, minutes=minutes)
+    applied = apply(changed(1, move), Customer(id=uid("ada"), storefront="main-shop"), {})
+    assert applied is not None
+    return applied.instances[0]
+
+
+def test_an_ending_on_another_track_ends_it() -> None:
+    until_ordered = replace(ABANDONED_CART, until=Entered(track="order", stages=frozenset({"placed"})))
+    for others, ended in (
+        ((), False),
+        ((placed(5),), True),
+        ((placed(0),), True),
+        ((placed(-5),), False),
+        ((placed(0, cause="e1"),), False),  # the very event that started it
+        ((replace(placed(5), stage=None),), False),
+    ):
+        decision = asked(follow_up=until_ordered, beside=Beside(others=others))
+        assert (decision == Withhold(why=Reason.ENDED)) == ended
+    assert Reason.ENDED in RECONSIDERED
+
+
+def test_marketing_stops_while_they_are_unhappy_and_what_they_did_is_still_told_of() -> None:
+    unhappy = Beside(stages={"satisfaction": "unhappy"})
+    assert asked(beside=unhappy) == Withhold(why=Reason.MARKETING_STOPPED)
+    assert isinstance(asked(beside=Beside(stages={"satisfaction": "happy"})), Send)
+    assert isinstance(asked(beside=unhappy, follow_up=THANK_YOU, instance=order()), Send)
+    assert isinstance(asked(beside=unhappy, storefront=shop(marketing_stops_in={})), Send)
+
+
+def test_of_several_channels_the_first_that_can_reach_them_is_taken() -> None:
+    both = saying(channels=("email", "webhook"), endpoint="retargeting")
+    decision = asked(follow_up=both)
+    assert isinstance(decision, Send)
+    assert (decision.channel, decision.address) == ("email", "ada@mail.example")
+    decision = asked(follow_up=both, who=profile(None))
+    assert isinstance(decision, Send)
+    assert (decision.channel, decision.address, decision.claim) == ("webhook", "retargeting", False)
+    no = profile(None, consent={"webhook": False})
+    assert asked(follow_up=both, who=no) == Withhold(why=Reason.NO_ADDRESS)
+
+
+def had(hours: int, *, follow_up: str = "other", occasion: str = "another") -> Given:
+    return Given(
+        id=uid(f"{hours} {follow_up}"),
+        follow_up=follow_up,
+        occasion=uid(occasion),
+        channel="email",
+        marketing=True,
+        at=NOON - timedelta(hours=hours),
+    )
+
+
+def test_what_no_cap_leaves_room_for_waits_until_one_does_or_is_withheld() -> None:
+    assert asked(beside=Beside(given=(had(23),))) == Defer(until=NOON + timedelta(hours=1), why=Reason.CAPPED)
+    week = Beside(given=tuple(had(24 * days) for days in (2, 3, 4)))
+    assert asked(beside=week) == Withhold(why=Reason.CAPPED)
+    assert isinstance(asked(beside=week, follow_up=THANK_YOU, instance=order()), Send)
+
+
+def test_what_is_of_a_higher_priority_goes_first_where_there_is_room_for_one() -> None:
+    assert asked(beside=Beside(ahead=1)) == Defer(until=NOON + LOOK_AGAIN, why=Reason.OUTRANKED)
+    assert isinstance(asked(beside=Beside(ahead=1), storefront=shop(caps={"email": Cap(day=2)})), Send)
+
+
+def test_a_customer_who_had_it_within_the_cool_down_does_not_get_it_for_something_else() -> None:
+    monthly = replace(ABANDONED_CART, cool_down=timedelta(days=30))
+    last_week = (had(24 * 8, follow_up="abandoned-cart"),)
+    assert asked(follow_up=monthly, beside=Beside(given=last_week)) == Withhold(why=Reason.COOL_DOWN)
+    same = (had(24 * 8, follow_up="abandoned-cart", occasion="occasion"),)
+    assert isinstance(asked(follow_up=monthly, beside=Beside(given=same)), Send)
+
+
+def test_marketing_waits_for_the_morning_and_a_thank_you_does_not() -> None:
+    quiet = shop(quiet_hours=QuietHours(from_="11:00", to="20:00"))
+    assert asked(storefront=quiet) == Defer(until=NOON + timedelta(hours=7), why=Reason.QUIET_HOURS)
+    assert isinstance(asked(storefront=quiet, follow_up=THANK_YOU, instance=order()), Send)
+    tokyo = profile(traits={"timezone": "Asia/Tokyo"})
+    assert isinstance(asked(storefront=quiet, who=tokyo), Send)
+    late = NOON + timedelta(hours=23)
+    begun = shop(quiet_hours=QuietHours(from_="11:00", to="14:00"))
+    assert asked(storefront=begun, now=late, known_until=late) == Withhold(why=Reason.QUIET_HOURS)
+
+
+def test_who_is_held_out_would_have_got_it_and_stays_so_under_another_id() -> None:
+    nearly_all = replace(ABANDONED_CART, holdout=0.999999)
+    assert asked(follow_up=nearly_all) == Withhold(why=Reason.HOLDOUT)
+    assert asked(follow_up=nearly_all, who=profile(None)) == Withhold(why=Reason.NO_ADDRESS)
+    half = replace(ABANDONED_CART, holdout=0.5)
+    drawn = [asked(follow_up=half, beside=Beside(drawn_as=uid(str(n)))) for n in range(9)]
+    assert {decision == Withhold(why=Reason.HOLDOUT) for decision in drawn} == {True, False}
+
+
+def test_a_message_carries_its_variant_and_its_coupon() -> None:
+    coupon = Coupon(prefix="COMEBACK", worth="10 %", valid=timedelta(days=7))
+    compared = saying(variants=(Variant(name="a", weight=1, coupon=coupon), Variant(name="b", weight=0)))
+    decision = asked(follow_up=compared)
+    assert isinstance(decision, Send)
+    assert decision.variant == "a"
+    assert decision.coupon is not None
+    assert decision.coupon.expires_at == NOON + timedelta(days=7)
 
 
 @given(

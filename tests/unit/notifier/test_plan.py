@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notifier.followups import FollowUp, OncePer
+from notifier.followups import FollowUp, OncePer, Step
 from notifier.holdings import Customer, Instance, apply
 from notifier.plan import Changes, Row, Wanted, plan, reconcile
 from notifier.status import Status
@@ -297,6 +297,42 @@ def test_old_news_on_the_guests_stream_does_not_undo_what_the_join_showed() -> N
     assert world.statuses() == []
 
 
+TWICE = replace(
+    ABANDONED_CART,
+    steps=(
+        Step(number=1, after=timedelta(hours=1), template="abandoned-cart"),
+        Step(number=2, after=timedelta(hours=24), channels=("webhook",), endpoint="e"),
+    ),
+)
+
+
+def test_every_step_has_a_message_of_its_own_whose_time_and_age_count_from_its_turn() -> None:
+    first, second = plan_of(TWICE, ABANDONED)
+    assert (first.step, first.due_at, first.expires_at) == (1, NOON + timedelta(hours=1), NOON + timedelta(hours=25))
+    assert (second.step, second.due_at) == (2, NOON + timedelta(hours=24))
+    assert second.expires_at == NOON + timedelta(hours=48)
+    assert (first.channel, second.channel) == ("email", "webhook")
+    assert (first.occasion, first.cause) == (second.occasion, second.cause)
+
+
+def test_an_order_cancels_all_steps_that_have_not_gone() -> None:
+    world = World(follow_ups={"abandoned-cart": TWICE})
+    world.take(changed(1, ABANDONED))
+    first = next(row for row in world.rows.values() if row.step == 1)
+    world.rows[first.id] = replace(first, status=Status.SENT)
+    world.take(changed(2, ORDERED))
+    assert {row.step: row.status for row in world.rows.values()} == {1: Status.SENT, 2: Status.CANCELLED}
+
+
+def test_leaving_a_stage_starts_what_says_so() -> None:
+    left = replace(ABANDONED_CART, stage="abandoned", leaving=True, until=None)
+    world = World(follow_ups={"abandoned-cart": left})
+    world.take(changed(1, ABANDONED))
+    assert world.statuses() == []
+    world.take(changed(2, ACTIVE))
+    assert [row.transition for row in world.rows.values()] == [ACTIVE.id]
+
+
 # The worlds of the properties: two customers, two runs of a cart, joins and splits of the two.
 def moves(*, shared_causes: bool) -> list[Transition]:
     return [
@@ -317,7 +353,7 @@ def steps_with(moves: list[Transition]) -> st.SearchStrategy[list[tuple[object, 
 
 def played(steps: list[tuple[object, ...]], moves: list[Transition]) -> World:
     """Ada's stream until a join or split makes the guest the one who holds it all."""
-    world, number, (holds, other) = World(), 0, ("ada", "guest")
+    world, number, (holds, other) = World(follow_ups={"abandoned-cart": TWICE}), 0, ("ada", "guest")
     for step in steps:
         match step:
             case ("announce", Transition() as move, bool() as replay):
@@ -351,8 +387,8 @@ def test_any_order_of_announcements_retractions_and_joins_mails_an_occasion_and_
 ) -> None:
     world = played(steps, SHARED)
     sent = [row for row in world.rows.values() if row.status is Status.SENT]
-    assert len({row.occasion for row in sent}) == len(sent)
-    assert len({row.cause for row in sent}) == len(sent)
+    assert len({(row.step, row.occasion) for row in sent}) == len(sent)
+    assert len({(row.step, row.cause) for row in sent}) == len(sent)
 
 
 @settings(max_examples=300, deadline=None)
@@ -362,15 +398,15 @@ def test_what_is_wanted_in_the_end_has_its_message_and_what_is_not_has_none_wait
 ) -> None:
     world = played(steps, OWN)
     wanted = {
-        want.occasion: want
+        (want.step, want.occasion): want
         for instance in world.instances.values()
         for want in plan(instance, "main-shop", world.follow_ups)
     }
-    active = {row.occasion: row for row in world.rows.values() if row.active}
+    active = {(row.step, row.occasion): row for row in world.rows.values() if row.active}
     assert wanted.keys() <= active.keys()
-    for row in active.values():
+    for key, row in active.items():
         if row.status is Status.PENDING:
-            assert (row.cause, row.customer_id) == (wanted[row.occasion].cause, wanted[row.occasion].customer_id)
+            assert (row.cause, row.customer_id) == (wanted[key].cause, wanted[key].customer_id)
 
 
 def test_the_thank_you_is_of_the_order_track() -> None:

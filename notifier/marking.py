@@ -1,0 +1,133 @@
+"""The mark `sending`: what may have changed since the guard looked is looked at again, under the customers' locks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from notifier import suppression
+from notifier.beside_reads import former_ids, load_given
+from notifier.claimed import Claimed, claim_of
+from notifier.claims import Caps, spend
+from notifier.followups import Purpose
+from notifier.guard import Send
+from notifier.limits import Wish, granted
+from notifier.status import Status
+from notifier.tables import customers, messages
+from services.postgres import among
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """Wanted: from `claimed` to `sending`, if the customer is still as the guard saw them."""
+
+    claimed: Claimed
+    send: Send
+    marketing: bool
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marked:
+    dated: datetime
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Whose claims may be marked, and until when they then are theirs."""
+
+    by: UUID
+    until: datetime
+
+
+async def mark_sending(
+    connection: AsyncConnection, marks: Sequence[Mark], hold: Hold, caps: Caps, now: datetime
+) -> dict[UUID, Marked]:
+    """The customers are locked, and those whose stream has moved on since the guard looked are left claimed.
+
+    So an order that was taken in between is seen here; and an unsubscribing, and what another notifier has sent them
+    since, which may leave no room. Returns what was marked.
+    """
+    seen = {mark.claimed.message.id: mark for mark in marks}
+    current = await connection.execute(
+        sa.select(customers.c.id, customers.c.sequence)
+        .where(among(customers.c.id, {mark.claimed.customer.id for mark in marks}))
+        .order_by(customers.c.id)
+        .with_for_update()
+    )
+    sequences = {row.id: row.sequence for row in current}
+    unmoved = [m for m in marks if sequences.get(m.claimed.customer.id) == m.claimed.customer.sequence]
+    unmoved = await _with_room(connection, await _unsuppressed(connection, unmoved), now)
+    claims = [claim for m in unmoved if m.send.claim and (claim := claim_of(m.claimed)) is not None]
+    lost = await spend(connection, claims, caps, now)
+    marked: dict[UUID, Marked] = {}
+    for message_id in sorted(m.claimed.message.id for m in unmoved if m.claimed.message.id not in lost):
+        row = await connection.execute(_to_sending(seen[message_id], hold, now))
+        if (found := row.one_or_none()) is not None:
+            marked[message_id] = Marked(dated=found.first_sending_at, attempts=found.attempts)
+    return marked
+
+
+def _to_sending(mark: Mark, hold: Hold, now: datetime) -> ReturningUpdate[Any]:
+    coupon = mark.send.coupon
+    return (
+        sa.update(messages)
+        .where(
+            messages.c.id == mark.claimed.message.id,
+            messages.c.status == Status.CLAIMED,
+            messages.c.claimed_by == hold.by,
+            messages.c.customer_id == mark.claimed.customer.id,
+        )
+        .values(
+            status=Status.SENDING,
+            reason=None,
+            address=mark.send.address,
+            channel=mark.send.channel,
+            purpose=Purpose.MARKETING if mark.marketing else Purpose.TRANSACTIONAL,
+            variant=mark.send.variant,
+            coupon_code=coupon.code if coupon else None,
+            coupon_expires_at=coupon.expires_at if coupon else None,
+            drawn_as=sa.func.coalesce(messages.c.drawn_as, mark.send.drawn_as),
+            lease_until=hold.until,
+            first_sending_at=sa.func.coalesce(messages.c.first_sending_at, now),
+            changed_at=now,
+        )
+        .returning(messages.c.first_sending_at, messages.c.attempts)
+    )
+
+
+async def _unsuppressed(connection: AsyncConnection, marks: Sequence[Mark]) -> list[Mark]:
+    aimed = [(mark, suppression.place_of(mark.claimed.storefront, mark.send.address)) for mark in marks]
+    found = await suppression.standing(connection, {place for _, place in aimed})
+    return [
+        mark for mark, place in aimed if found.get(place, suppression.NOTHING).against(marketing=mark.marketing) is None
+    ]
+
+
+async def _with_room(connection: AsyncConnection, marks: Sequence[Mark], now: datetime) -> list[Mark]:
+    """Their customers are locked: what has been sent to them can't change before this is committed."""
+    bound = [mark for mark in marks if mark.send.limits.bind]
+    if not bound:
+        return list(marks)
+    since = now - max(mark.send.limits.looks_back for mark in bound)
+    former = await former_ids(connection, {mark.claimed.customer.id for mark in bound})
+    given = await load_given(connection, former, since)
+    wishes = [
+        Wish(
+            message=mark.claimed.message.id,
+            customer=mark.claimed.customer.id,
+            marketing=mark.marketing,
+            limits=mark.send.limits,
+            priority=mark.priority,
+            due_at=mark.claimed.due_at,
+        )
+        for mark in marks
+    ]
+    going = granted(wishes, given, now)
+    return [mark for mark in marks if mark.claimed.message.id in going]
