@@ -1,4 +1,4 @@
-"""The sample shop's own server: its pages, and the orders, which it tells Stagepost itself.
+"""The sample shop's own server: its pages, and its catalogue and orders, which it tells Stagepost itself.
 
     python examples/shop/serve.py
 
@@ -49,6 +49,19 @@ class Shop:
     def config(self) -> dict[str, Any]:
         library = f"{LIBRARY}standalone.js" if self.library else None
         return {"ingest": self.ingest, "write_key": self.browser_key, "library": library}
+
+
+def catalogue() -> list[dict[str, Any]]:
+    """What mails call our products: of a page's cart they take only the ids. Links lead to the storefront's address."""
+    return [
+        {
+            **{key: product[key] for key in ("product_id", "name", "price", "category")},
+            "currency": CATALOGUE["currency"],
+            "url": f"/#/product/{product['product_id']}",
+            "image_url": f"/{product['image']}",
+        }
+        for product in CATALOGUE["products"]
+    ]
 
 
 def order_event(order: dict[str, Any]) -> dict[str, Any]:
@@ -141,6 +154,10 @@ def main() -> None:
         server_key=given.server_key or stack["write_key"],
         library=given.library,
     )
+    try:
+        shop.tell("/v1/products", catalogue())
+    except urllib.error.URLError as error:
+        print(f"Stagepost has not taken the catalogue: {error}", file=sys.stderr)  # noqa: T201
     with ThreadingHTTPServer(("127.0.0.1", given.port), partial(Handler, shop)) as server:
         print(f"http://127.0.0.1:{server.server_port}", flush=True)  # noqa: T201  a script that says where it is
         with contextlib.suppress(KeyboardInterrupt):

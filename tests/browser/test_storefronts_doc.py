@@ -16,7 +16,7 @@ from playwright.async_api import Page
 from visiting import Visit
 
 PAGE = (ROOT / "docs" / "storefronts.md").read_text(encoding="utf-8")
-SHOWN_ONLY = {("console", ()), ("sh", ("setup",)), ("php", ())}
+NO_STORY = {("console", ()), ("sh", ("setup",)), ("sh", ("products",)), ("php", ())}
 STORY = Counter({"Product Viewed": 1, "Product Added": 1, "Customer Identified": 1})
 """What each section tells, but for those that can't."""
 TOLD = {
@@ -39,10 +39,10 @@ Eventually = Callable[..., Awaitable[None]]
 
 
 def examples() -> list[tuple[str, Block]]:
-    """Each that is to be run, and its section."""
+    """Each that tells the story, and its section."""
     found = []
     for block in blocks(PAGE):
-        if (block.language, block.words) not in SHOWN_ONLY:
+        if (block.language, block.words) not in NO_STORY:
             above = "\n".join(PAGE.splitlines()[: block.line])
             found.append((above.rpartition("\n## ")[2].partition("\n")[0], block))
     return found
@@ -51,6 +51,11 @@ def examples() -> list[tuple[str, Block]]:
 def test_every_client_has_an_example() -> None:
     sections = [line.removeprefix("## ") for line in PAGE.splitlines() if line.startswith("## ")]
     assert list(dict.fromkeys(section for section, _ in examples())) == sections[1:]
+
+
+async def test_the_catalogue_is_taken(visit: Visit) -> None:
+    (catalogue,) = [block for block in blocks(PAGE) if block.words == ("products",)]
+    await run_shell(catalogue.text, visit)
 
 
 def as_parameters(*, in_a_page: bool) -> pytest.MarkDecorator:

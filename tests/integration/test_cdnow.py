@@ -15,7 +15,7 @@ from telling import SHOPS, Said, Telling, telling, user
 
 Eventually = Callable[..., Awaitable[None]]
 Stack: TypeAlias = Any
-"""The RunningStack of conftest.py, which test files can't import."""
+"""The RunningStack of stacks.py."""
 
 pytestmark = NEEDS_CDNOW
 

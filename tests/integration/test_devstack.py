@@ -21,7 +21,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
 Stack: TypeAlias = Any
-"""The RunningStack of conftest.py, which test files can't import."""
+"""The RunningStack of stacks.py."""
 StartStack = Callable[..., Stack]
 Eventually = Callable[..., Awaitable[None]]
 

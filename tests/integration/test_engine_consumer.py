@@ -31,7 +31,7 @@ from stage_engine.metrics import FENCED
 from tests.unit.stage_engine.builders import SEVEN
 
 Stack: TypeAlias = Any
-"""The RunningStack of conftest.py, which test files can't import."""
+"""The RunningStack of stacks.py."""
 Eventually: TypeAlias = Callable[..., Awaitable[None]]
 
 SEND = timedelta(seconds=10)

@@ -28,7 +28,7 @@ from stage_engine.model.load import load_model
 
 Eventually = Callable[..., Awaitable[None]]
 Stack: TypeAlias = Any
-"""The RunningStack of conftest.py, which test files can't import."""
+"""The RunningStack of stacks.py."""
 
 PAST = """\
 format: csv

@@ -25,7 +25,7 @@ from services.contracts.events import Event, SaidBy, decode_event
 from services.contracts.topics import DEAD_LETTERS, EVENTS, TOPICS
 
 Stack: TypeAlias = Any
-"""The RunningStack of conftest.py, which test files can't import."""
+"""The RunningStack of stacks.py."""
 Eventually = Callable[..., Awaitable[None]]
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "ingest.md"

@@ -13,7 +13,7 @@ from visiting import FERN
 
 Eventually = Callable[..., Awaitable[None]]
 Stack: TypeAlias = Any
-"""The RunningStack of conftest.py, which test files can't import."""
+"""The RunningStack of stacks.py."""
 
 KILLED = ("ingest", "stage_engine", "notifier", "kafka", "postgres")
 VISITORS_A_KILL = 6

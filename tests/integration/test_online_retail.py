@@ -18,7 +18,7 @@ from services.contracts.identity import IdentityKind
 
 Eventually = Callable[..., Awaitable[None]]
 Stack: TypeAlias = Any
-"""The RunningStack of conftest.py, which test files can't import."""
+"""The RunningStack of stacks.py."""
 
 pytestmark = NEEDS_ONLINE_RETAIL
 

@@ -21,7 +21,7 @@ from online_retail import NEEDS_ONLINE_RETAIL
 
 Eventually = Callable[..., Awaitable[None]]
 Stack: TypeAlias = Any
-"""The RunningStack of conftest.py, which test files can't import."""
+"""The RunningStack of stacks.py."""
 
 pytestmark = [pytest.mark.long, NEEDS_CDNOW, NEEDS_ONLINE_RETAIL]
 

@@ -25,7 +25,7 @@ from services.settings import KafkaSettings, PostgresSettings
 from stage_engine.publisher import Publisher
 
 Stack: TypeAlias = Any
-"""The RunningStack of conftest.py, which test files can't import."""
+"""The RunningStack of stacks.py."""
 
 NOW = datetime.now(UTC)
 

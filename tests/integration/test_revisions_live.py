@@ -31,7 +31,7 @@ from stage_engine.in_force import InForce
 
 Eventually = Callable[..., Awaitable[None]]
 Stack: TypeAlias = Any
-"""The RunningStack of conftest.py, which test files can't import."""
+"""The RunningStack of stacks.py."""
 SHOP = Path(__file__).with_name("shop")
 WIN_BACK = """
 win-back:

@@ -25,7 +25,7 @@ from services.settings import KafkaSettings, PostgresSettings
 
 Eventually = Callable[..., Awaitable[None]]
 Stack: TypeAlias = Any
-"""The RunningStack of conftest.py, which test files can't import."""
+"""The RunningStack of stacks.py."""
 Standing = set[tuple[str, str, str, str, str, str]]
 """Customer, instance, track, key, stage, since."""
 

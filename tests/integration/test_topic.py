@@ -28,7 +28,7 @@ from stage_engine.outbox import SLICES, forget_published, post, slice_of
 from stage_engine.publisher import LOCK_SPACE, Publisher
 
 Stack: TypeAlias = Any
-"""The RunningStack of conftest.py, which test files can't import."""
+"""The RunningStack of stacks.py."""
 
 
 @pytest.fixture(scope="module")

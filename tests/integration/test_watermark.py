@@ -33,7 +33,7 @@ from services.kafka import Record, Sender
 from services.settings import KafkaSettings
 
 Stack: TypeAlias = Any
-"""The RunningStack of conftest.py, which test files can't import."""
+"""The RunningStack of stacks.py."""
 Eventually = Callable[..., Awaitable[None]]
 
 SILENT_AFTER = 20

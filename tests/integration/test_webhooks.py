@@ -19,7 +19,7 @@ from services.contracts.privacy import PrivacyKind, decode_request
 from services.contracts.topics import DEAD_LETTERS, EVENTS, PRIVACY, TOPICS
 
 Stack: TypeAlias = Any
-"""The RunningStack of conftest.py, which test files can't import."""
+"""The RunningStack of stacks.py."""
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "webhooks"
 
 

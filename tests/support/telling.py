@@ -33,7 +33,7 @@ EVERYTHING_IS_KNOWN = datetime(2100, 1, 1, tzinfo=UTC)
 """Beyond every due time: the histories ended years ago, so in the database all of them have been crossed too."""
 
 Stack: TypeAlias = Any
-"""The RunningStack of conftest.py, which test files can't import."""
+"""The RunningStack of stacks.py."""
 Said = dict[str, Any]
 """An event as a client posts it."""
 
