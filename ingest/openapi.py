@@ -157,7 +157,7 @@ ERRORS: Final[Errors] = {
         (
             (
                 "storefront_too_fast",
-                "this storefront sends more than 2000 events a second, and has used up its burst of 20000; send the …",
+                "this storefront sends more than 2000 events a second, and has used up its burst of 50000; send the …",
             ),
             (
                 "client_too_fast",

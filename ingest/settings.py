@@ -52,7 +52,7 @@ class RateSettings(Group):
         default=2000, ge=1, description="a second, of one storefront: less than half of what a process takes in lists"
     )
     storefront_burst: int = Field(
-        default=20_000, ge=1, description="at once, of one storefront: a sale's first seconds, or a nightly job's lists"
+        default=50_000, ge=1, description="at once, of one storefront: a sale's first seconds, or a nightly job's lists"
     )
     client_events: int = Field(
         default=100,

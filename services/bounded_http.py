@@ -16,6 +16,8 @@ HEAD_BYTES: Final = 32_768
 _PER_HEADER: Final = 32
 """Bytes that each header counts beside its own: thousands of tiny ones are no less work."""
 
+HEAD_TIME: Final = 10.0
+"""Seconds for a request's line and headers to come in, and for a new connection to begin with them."""
 LINGER: Final = 2.0
 """Seconds for a body to end that is not read any more: who reads its answer hangs up before."""
 LINGER_BYTES: Final = 8 * 1_048_576
@@ -68,13 +70,16 @@ class BoundedHttp(HttpToolsProtocol):
         """Since the parser last had something whole: of one endless header it tells nobody anything."""
         self._too_large = False
         self._lingering: _Lingering
+        self._too_late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._lingering = _Lingering(transport)
         super().connection_made(self._lingering)  # type: ignore[arg-type]
+        self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lingering.lost()
+        self._expect_no_head()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -90,6 +95,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._head = 0
+        self._expect_head()
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -102,6 +108,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._unparsed = 0
+        self._expect_no_head()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -112,6 +119,15 @@ class BoundedHttp(HttpToolsProtocol):
         self._unparsed = 0
         self._lingering.amid_request = False
         super().on_message_complete()
+
+    def _expect_head(self) -> None:
+        self._expect_no_head()
+        self._too_late = self.loop.call_later(HEAD_TIME, self._lingering.close)
+
+    def _expect_no_head(self) -> None:
+        if self._too_late is not None:
+            self._too_late.cancel()
+            self._too_late = None
 
     def _count(self, size: int) -> None:
         self._head += size

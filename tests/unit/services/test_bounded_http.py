@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
+from services import bounded_http
 from services.bounded_http import HEAD_BYTES
 
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\n"
@@ -79,6 +80,27 @@ async def test_an_answer_before_the_end_of_a_body_is_heard_by_who_still_sends() 
 async def test_who_never_stops_sending_is_cut_off() -> None:
     with pytest.raises(ConnectionError):
         await answers_to(HEAD + b"X: " + b"y" * HEAD_BYTES, *[b"x" * 100_000] * 1000)
+
+
+@pytest.mark.parametrize(
+    "begun", [b"", HEAD, HEAD + b"Content-Length: 0\r\n\r\n" + HEAD], ids=["none", "some", "second"]
+)
+async def test_who_does_not_come_to_the_end_of_a_head_is_hung_up_on(
+    monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr(bounded_http, "HEAD_TIME", 0.1)
+    assert (await answers_to(begun)).count(b"HTTP/1.1 200 ") == begun.count(b"Content-Length")
+
+
+async def test_a_head_in_time_gives_its_body_all_the_time_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_http, "HEAD_TIME", 0.1)
+    async with served(app) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(LAST + b"Content-Length: 2\r\n\r\na")
+        await asyncio.sleep(0.3)  # longer than a head may take
+        writer.write(b"b")
+        assert (await reader.read()).endswith(b"2 bytes")
+        writer.close()
 
 
 async def test_a_large_body_in_small_chunks_is_no_large_head() -> None:
