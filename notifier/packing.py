@@ -14,6 +14,7 @@ from notifier.links import Links
 from notifier.queue import Settled
 from notifier.render import Renderer, RenderError
 from notifier.status import Status
+from notifier.tracking import tracked
 from services.contracts.storefront import Storefront
 
 log = structlog.get_logger()
@@ -63,6 +64,6 @@ def packed(
         storefront=storefront,
         send=send,
         name=content.first_name,
-        content=rendered,
+        content=tracked(rendered, links, clicks=storefront.track_clicks, opens=storefront.track_opens),
         unsubscribe=links.unsubscribe,
     )

@@ -118,6 +118,12 @@ class Storefront(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         dict[str, list[str]],
         Meta(description="By track the stages in which a customer gets no marketing."),
     ] = msgspec.field(default_factory=MARKETING_STOPS_IN.copy)
+    track_clicks: Annotated[
+        bool, Meta(description="Do links of mails lead by way of us, who note that they were followed?")
+    ] = False
+    track_opens: Annotated[
+        bool, Meta(description="Does a mail hold a picture of one dot that tells when it is opened?")
+    ] = False
     delivery: Annotated[Delivery, Meta(description="To whom all of it goes.", examples=["live", "shadow"])] = "live"
     endpoints: Annotated[
         dict[str, Endpoint], Meta(description="Where steps with `channel: webhook` go, each by its name.")
