@@ -14,6 +14,7 @@ BESIDE: Final[Mapping[str, Sequence[str]]] = {
     "order": ("placed", "shipped", "delivered", "refunded", "cancelled"),
     "satisfaction": ("neutral", "happy", "unhappy"),
     "newsletter": ("subscribed", "unsubscribed"),
+    "opt_in": ("asked", "confirmed"),
     "onboarding": ("started", "stalled", "finished"),
 }
 """The tracks that all presets share."""
@@ -33,7 +34,7 @@ PRESETS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
 }
 """The stage engine's presets, of which the console needs the order only. A test holds them against each other."""
 
-OF_CUSTOMERS: Final = frozenset({LIFECYCLE, "satisfaction", "newsletter", "onboarding"})
+OF_CUSTOMERS: Final = frozenset({LIFECYCLE, "satisfaction", "newsletter", "opt_in", "onboarding"})
 """Tracks with one instance a customer; of the others each cart, each order counts."""
 
 Order = Mapping[str, Sequence[str]]

@@ -12,6 +12,8 @@ from services.contracts.storefront import Storefront
 
 CLAIM_TRACKS: Final = frozenset({"cart", "order"})
 """What an address that only a browser said may be mailed about: its cart reminder or its confirmation."""
+ASKED_FOR: Final = "opt_in"
+"""And the question whether they want news, which is nothing but transactional."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +68,8 @@ def _address(channel: str, follow_up: FollowUp, customer: Reachable) -> Aim | Re
 
 def _refused(follow_up: FollowUp, customer: Reachable) -> Reason | None:
     """Why an address that only a browser said is not written to."""
-    if follow_up.track not in CLAIM_TRACKS:
+    asks = follow_up.track == ASKED_FOR and not follow_up.marketing
+    if follow_up.track not in CLAIM_TRACKS and not asks:
         return Reason.CLAIM_NOT_ENOUGH
     if customer.claim_spent:
         return Reason.CLAIM_SPENT

@@ -93,12 +93,12 @@ def _read(record: Any, place: Place, storefronts: Mapping[str, Storefront]) -> A
         return _letter(
             record, place, event, "unknown_storefront", "the revision of the shop in force does not declare it"
         )
-    if fault := _fault(event, raw):
+    if fault := _fault(event, raw, storefront):
         return _letter(record, place, event, *fault)
     return arrival(event, storefront, place)
 
 
-def _fault(event: Event, raw: bytes) -> tuple[str, str] | None:
+def _fault(event: Event, raw: bytes, storefront: Storefront) -> tuple[str, str] | None:
     """Why an event of a known storefront is not taken in: a code and a reason."""
     if ESCAPED_NUL.search(raw):
         return "unstorable", "it holds a NUL, which Postgres can't keep"
@@ -108,7 +108,8 @@ def _fault(event: Event, raw: bytes) -> tuple[str, str] | None:
         return "absurd_time", f"its times are not within {EARLIEST:%Y} and {LATEST:%Y}"
     if max(event.occurred_at, event.imported_at or event.occurred_at) > event.received_at:
         return "from_the_future", "it says that it happened, or was imported, after it was received"
-    if event.said_by is SaidBy.BROWSER and event.name in NEEDS_A_SERVER:
+    asks = storefront.double_opt_in and event.name == Name.EMAIL_SUBSCRIBED
+    if event.said_by is SaidBy.BROWSER and event.name in NEEDS_A_SERVER and not asks:
         return "untrusted_source", f"a browser may not say {event.name}"
     return None
 

@@ -225,7 +225,8 @@ class _Folding:
     def _counted(self, entry: Entry) -> Entry:
         """Takes the event into the facts, and returns it as the rules are to see it.
 
-        What a browser says of an order is a report of it. A later copy of an order that is known is an update of it.
+        What a browser says of an order is a report of it, and of a subscription a request for one. A later copy of an
+        order that is known is an update of it.
         """
         event = self._as_trusted(entry.event)
         if event.name in BOOKED:
@@ -236,6 +237,8 @@ class _Folding:
         return replace(entry, event=event)
 
     def _as_trusted(self, event: Event) -> Event:
+        if event.said_by is SaidBy.BROWSER and event.name == Name.EMAIL_SUBSCRIBED:
+            return replace(event, name=Name.SUBSCRIPTION_REQUESTED)
         believed = event.said_by is SaidBy.SERVER or self._storefront.trust == "browser"
         return event if believed or event.name != Name.ORDER_COMPLETED else replace(event, name=Name.ORDER_REPORTED)
 

@@ -63,6 +63,7 @@ class Name:
     STAGE_SET: Final = "Stage Set"
     EMAIL_SUBSCRIBED: Final = "Email Subscribed"
     EMAIL_UNSUBSCRIBED: Final = "Email Unsubscribed"
+    SUBSCRIPTION_REQUESTED: Final = "Email Subscription Requested"
     SURVEY_ANSWERED: Final = "Survey Answered"
     MESSAGE_SENT: Final = "Message Sent"
     MESSAGE_OPENED: Final = "Message Opened"

@@ -118,6 +118,10 @@ class Storefront(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         dict[str, list[str]],
         Meta(description="By track the stages in which a customer gets no marketing."),
     ] = msgspec.field(default_factory=MARKETING_STOPS_IN.copy)
+    double_opt_in: Annotated[
+        bool,
+        Meta(description="May a web page ask for news? It counts once it is confirmed by a link in a mail."),
+    ] = False
     track_clicks: Annotated[
         bool, Meta(description="Do links of mails lead by way of us, who note that they were followed?")
     ] = False

@@ -47,6 +47,7 @@ OWN: Final = (
     Name.ORDER_REPORTED,
     Name.EMAIL_SUBSCRIBED,
     Name.EMAIL_UNSUBSCRIBED,
+    Name.SUBSCRIPTION_REQUESTED,
     "Order Shipped",
     "Order Delivered",
     "Payment Failed",

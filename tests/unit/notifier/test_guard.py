@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from notifier.beside import Beside
 from notifier.conditions import names_on
-from notifier.followups import Coupon, Entered, FollowUp, Variant
+from notifier.followups import Coupon, Entered, FollowUp, Purpose, Variant
 from notifier.guard import LOOK_AGAIN, Circumstances, Decision, Defer, Message, Send, Withhold, guard
 from notifier.holdings import Customer, Instance, apply
 from notifier.limits import Given
@@ -196,6 +196,14 @@ def test_a_claim_is_not_enough_for_a_customers_own_track() -> None:
     assert asked(follow_up=welcome, instance=instance, who=profile(said_by=SaidBy.BROWSER)) == Withhold(
         why=Reason.CLAIM_NOT_ENOUGH
     )
+
+
+def test_a_claim_is_asked_whether_they_want_news_and_sold_nothing_on_the_way() -> None:
+    ask = replace(ABANDONED_CART, track="opt_in", stage="abandoned", purpose=Purpose.TRANSACTIONAL)
+    instance, claimed = instance_of("abandoned", track="opt_in"), profile(said_by=SaidBy.BROWSER)
+    assert isinstance(asked(follow_up=ask, instance=instance, who=claimed), Send)
+    sell = replace(ask, purpose=Purpose.MARKETING)
+    assert asked(follow_up=sell, instance=instance, who=claimed) == Withhold(why=Reason.CLAIM_NOT_ENOUGH)
 
 
 def test_a_follow_up_that_the_shop_took_out_sends_nothing() -> None:

@@ -2,16 +2,18 @@
 
 import pytest
 from aiokafka.structs import ConsumerRecord, TopicPartition
+from msgspec.structs import replace
 
 from services.contracts.dead_letters import MAX_RAW_BYTES, DeadLetter, encode_dead_letter
 from services.contracts.events import MESSAGE_EVENTS, encode_event
+from services.contracts.storefront import Storefront
 from services.contracts.topics import DEAD_LETTERS, EVENTS
 from services.kafka import Stretch
 from stage_engine.arrivals import Arrival, arrivals_of
 from tests.unit.stage_engine.builders import SHOP, START, event, when
 
 
-def read(value: bytes | None, topic: str = EVENTS) -> Arrival | DeadLetter:
+def read(value: bytes | None, topic: str = EVENTS, *, shop: Storefront = SHOP) -> Arrival | DeadLetter:
     record = ConsumerRecord(
         topic=topic,
         partition=2,
@@ -25,7 +27,7 @@ def read(value: bytes | None, topic: str = EVENTS) -> Arrival | DeadLetter:
         serialized_value_size=0,
         headers=(),
     )
-    found = arrivals_of([Stretch(TopicPartition(topic, 2), 7, 8, (record,))], {"shop": SHOP})
+    found = arrivals_of([Stretch(TopicPartition(topic, 2), 7, 8, (record,))], {"shop": shop})
     (outcome,) = [*found.events, *(letter for _, letter in found.dead)]
     return outcome
 
@@ -85,6 +87,12 @@ def test_text_about_a_nul_is_text() -> None:
 def test_a_browser_may_not_say_what_forges_money_consent_answers_or_bounces(name: str) -> None:
     assert code(raw(name, by="browser")) == "untrusted_source"
     assert isinstance(read(raw(name)), Arrival)
+
+
+def test_a_browser_may_ask_for_news_where_that_is_asked_back() -> None:
+    asked = raw("Email Subscribed", by="browser")
+    assert isinstance(read(asked, shop=replace(SHOP, double_opt_in=True)), Arrival)
+    assert isinstance(read(asked), DeadLetter)
 
 
 @pytest.mark.parametrize("name", ["Order Completed", "Email Unsubscribed", "Product Added", "Customer Identified"])

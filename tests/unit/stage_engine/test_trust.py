@@ -69,6 +69,15 @@ def test_a_browser_grants_no_consent() -> None:
     assert seen.state.profile.consent == {"email": False}
 
 
+def test_a_browsers_subscription_is_a_request_that_a_confirming_grants() -> None:
+    asked = event("Email Subscribed", "0s", by="browser", who=MAIL)
+    assert (see(asked).stage("opt_in"), see(asked).keys("newsletter")) == ("asked", [])
+    assert see(asked).state.profile.consent == {}
+    seen = see(asked, of_a_message("Email Subscribed", "1m", {"user_id": "u1"}))
+    assert (seen.stage("opt_in"), seen.stage("newsletter")) == ("confirmed", "subscribed")
+    assert seen.state.profile.consent == {"email": True}
+
+
 def test_consent_is_said_for_each_channel_by_the_trait_of_that_name() -> None:
     seen = see(
         event(
