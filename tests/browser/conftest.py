@@ -23,7 +23,8 @@ CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-sta
 
 @pytest.fixture(scope="session")
 def running_stack(start_stack: StartStack) -> Iterator[RunningStack]:
-    stack = start_stack("--free-ports", settings=MANY_CLAIMS)
+    """With the sample shop's own directory."""
+    stack = start_stack("--shop", str(SHOP.parent / "stagepost"), "--free-ports", settings=MANY_CLAIMS)
     stack.wait()
     yield stack
     stack.stop()
