@@ -49,12 +49,10 @@ def _addresses_after(before: dict[str, Address], event: Event) -> dict[str, Addr
         known = before.get(channel)
         if event.said_by is SaidBy.BROWSER and known is not None and known.said_by is SaidBy.SERVER:
             continue
-        if known is None or (known.value, known.said_by) != (
-            said,
-            event.said_by,
-        ):  # a claim repeated is the first one's
-            network = event.network if event.said_by is SaidBy.BROWSER else None
-            after = {**after, channel: Address(value=said, said_by=event.said_by, network=network)}
+        if known is not None and (known.value, known.said_by) == (said, event.said_by):
+            continue  # a claim that is repeated stays where it first came from
+        network = event.network if event.said_by is SaidBy.BROWSER else None
+        after = {**after, channel: Address(value=said, said_by=event.said_by, network=network)}
     return after
 
 
