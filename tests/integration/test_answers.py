@@ -5,7 +5,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from pydantic import SecretStr
 from visiting import FERN, Visit
+
+from notifier.tables import outbox
+from services.postgres import create_engine, transaction
+from services.settings import PostgresSettings
 
 Eventually = Callable[..., Awaitable[None]]
 STOPPED = {"consent_withdrawn", "suppressed"}
@@ -102,6 +108,35 @@ async def test_every_message_is_said_to_be_sent_once_and_is_no_activity(
     events = [event for event in await customer.events() if event["name"] == "Message Sent"]
     ids = [event["properties"]["message_id"] for event in events]
     assert sorted(ids) == sorted(m["id"] for m in await customer.messages() if m["status"] == "sent")
+
+
+async def test_what_is_published_twice_is_one_event(customer: Visit, eventually: Eventually) -> None:
+    """As when the notifier is killed after the ack and before its mark."""
+    engine = create_engine(PostgresSettings(dsn=SecretStr(customer.stack["postgres"])), application="test")
+    ids = [m["id"] for m in await customer.messages() if m["status"] == "sent"]
+    mine = sa.or_(*(outbox.c.value.contains(one.encode()) for one in ids))
+    waiting = sa.select(sa.func.count()).where(mine, outbox.c.published_at.is_(None))
+
+    async def published() -> bool:
+        async with engine.connect() as connection:
+            return await connection.scalar(waiting) == 0
+
+    try:
+        await eventually(published)
+        before = sorted(await said(customer))
+        async with transaction(engine) as connection:
+            again = await connection.execute(sa.update(outbox).where(mine).values(published_at=None))
+        assert again.rowcount == len(ids)
+        await eventually(published)
+    finally:
+        await engine.dispose()
+    await customer.post("Moon Landed")  # of the same identity, so on the same partition: read after them
+
+    async def read() -> bool:
+        return "Moon Landed" in await said(customer)
+
+    await eventually(read)
+    assert sorted(await said(customer)) == sorted([*before, "Moon Landed"])
 
 
 @pytest.mark.parametrize("way", ["page", "one click", "the storefront"])

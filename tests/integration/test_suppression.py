@@ -1,0 +1,149 @@
+"""What stands against an address stops what is queued; what lifts it lets that go on. On a real Postgres."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from notifier.followups import EMAIL
+from notifier.marking import Mark
+from notifier.queue import CLAIM_LEASE, Queue
+from notifier.reasons import Reason
+from notifier.status import Status
+from notifier.suppression import Why, lift, place_of, suppress
+from notifier.tables import messages, outbox
+from services.contracts.changes import Root
+from services.contracts.events import Event, decode_event
+from services.postgres import transaction
+from tests.integration.notifier_sending import LEASE, World, drained, fresh_world
+from tests.integration.notifier_world import database
+from tests.unit.notifier.builders import send_to, transition
+
+ADA = "ada@mail.example"
+KNOWN = Root(kind="user_id", value="u1")
+ABANDONED = transition("abandoned")
+PLACED = transition("placed", track="order", instance="order-1", cause="o1")
+
+
+@pytest.fixture(scope="module")
+async def own_database(postgres: str) -> AsyncIterator[AsyncEngine]:
+    async with database(postgres) as engine:
+        yield engine
+
+
+@pytest.fixture
+async def world(own_database: AsyncEngine) -> AsyncIterator[World]:
+    async with fresh_world(own_database) as world:
+        yield world
+
+
+async def against(world: World, why: Why, address: str = ADA) -> None:
+    async with transaction(world.engine) as connection:
+        await suppress(connection, storefront="main-shop", address=address, why=why, now=world.clock.now)
+
+
+async def lifted(world: World, *why: Why) -> list[Why]:
+    async with transaction(world.engine) as connection:
+        place = place_of("main-shop", ADA)
+        return await lift(connection, place=place, why=why or list(Why), because="a test", now=world.clock.now)
+
+
+async def said(world: World) -> list[Event]:
+    async with world.engine.connect() as connection:
+        return [decode_event(value) for value in await connection.scalars(sa.select(outbox.c.value))]
+
+
+@pytest.mark.parametrize("why", Why)
+async def test_a_queued_reminder_is_withheld_and_the_message_says_for_what(world: World, why: Why) -> None:
+    await world.know()
+    await world.move(ABANDONED)
+    await against(world, why, "ADA@Mail.example")
+    await drained(world.worker())
+    assert await world.rows() == [(Status.WITHHELD, Reason.SUPPRESSED)]
+    async with world.engine.connect() as connection:
+        assert await connection.scalar(sa.select(messages.c.answer)) == why
+    assert world.server.taken == []
+
+
+@pytest.mark.parametrize(("why", "goes"), [(Why.UNSUBSCRIBED, True), (Why.COMPLAINT, True), (Why.HARD_BOUNCE, False)])
+async def test_an_order_is_thanked_for_but_not_at_an_address_that_is_none(world: World, why: Why, goes: bool) -> None:  # noqa: FBT001  a table's column
+    await world.know()
+    await world.move(PLACED)
+    await against(world, why)
+    await drained(world.worker())
+    assert len(world.server.taken) == goes
+
+
+async def test_one_that_comes_after_the_guard_looked_is_seen_at_the_mark(world: World) -> None:
+    await world.know()
+    await world.move(ABANDONED)
+    queue = Queue(world.engine, sending_lease=LEASE)
+    (claimed,) = await queue.claim(10, EMAIL, world.clock.now)
+    await against(world, Why.UNSUBSCRIBED)
+    marks = [Mark(claimed=claimed, send=send_to(ADA), marketing=True)]
+    assert await queue.mark_sending(marks, world.clock.now) == {}
+    await world.pass_by(CLAIM_LEASE * 2)
+    await drained(world.worker())
+    assert await world.rows() == [(Status.WITHHELD, Reason.SUPPRESSED)]
+
+
+async def test_another_customer_with_the_address_is_left_alone_too_and_another_address_is_not(world: World) -> None:
+    await world.know(customer="guest")
+    await world.know("bob@mail.example", customer="bob")
+    await against(world, Why.UNSUBSCRIBED)
+    await world.move(transition("abandoned", instance="cart-2", cause="e2"), customer="guest")
+    await world.move(transition("abandoned", instance="cart-3", cause="e3"), customer="bob")
+    await drained(world.worker())
+    assert [mail.rcpt_tos for mail in world.server.taken] == [["bob@mail.example"]]
+
+
+async def test_what_was_kept_back_goes_on_once_it_is_lifted(world: World) -> None:
+    await world.know()
+    await world.move(ABANDONED)
+    await against(world, Why.OPERATOR)
+    worker = world.worker()
+    await drained(worker)
+    assert await lifted(world, Why.UNSUBSCRIBED) == []
+    assert await lifted(world) == [Why.OPERATOR]
+    assert await lifted(world) == []
+    await drained(worker)
+    assert await world.rows() == [(Status.SENT, None)]
+
+
+async def test_one_that_was_lifted_can_stand_again_for_another_reason(world: World) -> None:
+    await against(world, Why.OPERATOR)
+    await lifted(world)
+    await against(world, Why.HARD_BOUNCE)
+    assert await lifted(world) == [Why.HARD_BOUNCE]
+
+
+async def test_a_yes_that_comes_after_a_no_lifts_the_no_and_a_yes_that_is_older_does_not(world: World) -> None:
+    await world.know(consent={"email": True})
+    await world.move(ABANDONED)
+    await against(world, Why.UNSUBSCRIBED)
+    worker = world.worker()
+    await world.know(consent={"email": True}, traits={"news": "of something else"})
+    await drained(worker)
+    assert await world.rows() == [(Status.WITHHELD, Reason.SUPPRESSED)]
+    await world.know(consent={"email": False})
+    await world.know(consent={"email": True})
+    await drained(worker)
+    assert await world.rows() == [(Status.SENT, None)]
+
+
+async def test_what_was_sent_is_said_once_of_the_customers_root(world: World) -> None:
+    await world.know(root=KNOWN)
+    await world.move(PLACED)
+    await drained(world.worker())
+    (event,) = await said(world)
+    assert (event.name, event.who.user_id, event.who.email) == ("Message Sent", "u1", None)
+    assert (event.properties["follow_up"], event.properties["channel"]) == ("thank-you", "email")
+
+
+async def test_of_who_was_never_named_nothing_is_said_and_the_mail_goes_all_the_same(world: World) -> None:
+    await world.know()
+    await world.move(PLACED)
+    await drained(world.worker())
+    assert await world.rows() == [(Status.SENT, None)]
+    assert await said(world) == []
