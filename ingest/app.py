@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from ingest import measures
 from ingest.answers import Answer, Answering, as_json, as_taken
 from ingest.bootstrap import add_bootstrap_routes
+from ingest.cards import cleaned
 from ingest.clients import client_of
 from ingest.cors import Headers, cors_headers, preflight_headers
 from ingest.decide import Decision, decide, record_bytes
@@ -79,7 +80,7 @@ def create_app(ingest: Ingest) -> FastAPI:
             route.path,
             _HotEndpoint(
                 route.path,
-                by_key(ingest.keys, route.open_body, server_only=route.server_only),
+                by_key(ingest.keys, cleaned(route.open_body), server_only=route.server_only),
                 ingest,
                 answer=route.answer,
                 keeps=route.keeps,
@@ -193,6 +194,8 @@ class _HotEndpoint:
         decision = decide(body, call, ingest.limits, route=self._path)
         if not self._keeps:
             return decision
+        if body.removed:
+            measures.cards_removed(source.storefront).inc(body.removed)
         for rejected in decision.rejected:
             measures.rejected(source.storefront, rejected.refusal.code).inc()
         if body.single and decision.rejected:

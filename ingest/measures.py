@@ -14,6 +14,9 @@ _accepted = Counter(
     "stagepost_ingest_events_accepted", "Events that were answered 200: on Kafka, or in the spool.", ["storefront"]
 )
 _rejected = Counter("stagepost_ingest_events_rejected", "Events refused one by one.", ["storefront", "code"])
+_cards_removed = Counter(
+    "stagepost_ingest_cards_removed", "Card numbers and security codes taken out of what was sent.", ["storefront"]
+)
 ack_seconds = Histogram(
     "stagepost_ingest_ack_seconds", "From handing a call's records to Kafka to its acknowledgement.",
     buckets=LATENCY_BUCKETS,
@@ -61,6 +64,11 @@ def requests(route: str, status: int) -> Counter:
 @cache
 def accepted(storefront: str) -> Counter:
     return _accepted.labels(storefront)
+
+
+@cache
+def cards_removed(storefront: str) -> Counter:
+    return _cards_removed.labels(storefront)
 
 
 @cache

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from ingest.cards import cleaned
 from ingest.dialects import shopify, woocommerce
 from ingest.dialects.reading import Body
 from ingest.doors import Asked, Door, Opened
@@ -64,7 +65,7 @@ def by_signature(secrets: Secrets, route: WebhookRoute) -> Door:
             if not signature and (body := route.open_unsigned(raw)) is not None:
                 return body, secrets.unsigned(route.platform, storefront)
             source = secrets.source_of(route.platform, storefront, signature, raw)
-            return route.open_delivery(without_half_pairs(raw), call.headers), source
+            return cleaned(lambda signed: route.open_delivery(signed, call.headers))(without_half_pairs(raw)), source
 
         return Opened(body=opened, sent_again=False)  # WooCommerce never, and Shopify gives a subscription up
 

@@ -1,10 +1,12 @@
 """A call that stands in the address of a picture, as RudderStack's pixel has it: `?event=…&properties.price=12.5`."""
 
+from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import msgspec
 
+from ingest.cards import cleaned
 from ingest.dialects import segment
 from ingest.dialects.reading import Body
 from services.errors import BadRequest
@@ -29,7 +31,7 @@ def open_query(query: bytes, *, kind: str) -> Body:
     for name, value in said:
         if name not in _NOT_OF_THE_EVENT:
             _put(call, name.split(".", DEEPEST), value)
-    return segment.open_single(_encode(call), kind=kind)
+    return cleaned(partial(segment.open_single, kind=kind))(_encode(call))
 
 
 def _put(call: dict[str, Any], path: list[str], value: str) -> None:

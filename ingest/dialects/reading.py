@@ -54,6 +54,8 @@ class Body:
     """The write key that stands in the body itself."""
     shared: bytes = b""
     """What the batch says once for all items (Segment's batch-level context): it counts towards each one's size."""
+    removed: int = 0
+    """Card numbers and security codes that were taken out of it before."""
     document: str = ""
     """What a platform calls the document that it sent, of which only what we need is taken.
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from ingest.cards import without_cards
 from ingest.decide import MAX_EVENT_RECORD
 from ingest.dialects.canonical import EARLIEST, Said, as_text, canonical_event
 from ingest.dialects.reading import Call, Refusal
@@ -249,7 +250,7 @@ class Shaper:
         if identities_of(event.who, event.id, own)[0].kind is IdentityKind.EVENT:
             raise _Wrong("it names nobody; leave such rows out with `skip`")
         event = replace(event, imported_at=self._telling.began)
-        key, value = record_key(event), encode_event(event)
+        key, value = record_key(event), without_cards(encode_event(event)).body
         fault = fault_in(value, _LIMITS, beside=len(key))
         if fault is not None:
             raise _Wrong(fault.message)
