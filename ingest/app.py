@@ -164,7 +164,7 @@ class _HotEndpoint:
         opened = self._door(asked)
         if opened.known is not None and not _is_small(headers):
             gate.check(opened.known, asked.client, self._ingest.clock())
-        with gate.room_for(opened.known) as held:
+        with gate.room_for(opened.known, asked.client) as held:
             raw = asked.query if in_query else await self._read(headers, stream, held)
             received_at = self._ingest.clock()
             try:

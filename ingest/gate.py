@@ -22,9 +22,9 @@ class Gate:
         self._room = Room(in_flight.max_bytes, in_flight.storefront_share, measures.no_room)
         measures.watch_room(lambda: self._room.taken, in_flight.max_bytes)
 
-    def room_for(self, source: Source | None) -> AbstractContextManager[Held]:
+    def room_for(self, source: Source | None, client: Client | None) -> AbstractContextManager[Held]:
         """For one call, until it is answered. Raises Unavailable, then or as the call grows."""
-        return self._room.held(source.storefront if source else None)
+        return self._room.held(source.storefront if source else None, "" if client is None else household_of(client))
 
     def check(self, source: Source, client: Client | None, now: datetime) -> None:
         """Raises TooMany."""

@@ -1,7 +1,8 @@
 """How much of all calls may be in memory: bodies that come in, and records that wait for their acknowledgement.
 
 One storefront has at most a share of it, so that what one sends too much is not the others' to bear. Who is not known
-yet, since the key is in the body or the body must be signed, shares one share with all who are not known.
+yet, since the key is in the body or the body must be signed, shares one share with all who are not known, and one
+address may take a part of that only: else anybody without a key could shut out every shop's webhooks.
 """
 
 from collections import defaultdict
@@ -13,8 +14,13 @@ from services.errors import Unavailable
 
 CALL_BYTES: Final = 4096
 """What a call takes beside its bytes: its headers, its task, its place in Kafka's queue."""
+STRANGERS: Final = 4
+"""Of such addresses fill the share of all who are not known."""
 RETRY_AFTER: Final = 1
 """Seconds: calls end within those, and others then have room."""
+
+_Pool = tuple[str | None, str | None]
+"""A storefront, or None for who is not known; and of these the address, or None for all."""
 
 
 class Room:
@@ -23,27 +29,29 @@ class Room:
         self._max = max_bytes
         self._refused = refused
         self._share = int(max_bytes * share)
-        self._held: dict[str | None, int] = defaultdict(int)
+        self._held: dict[_Pool, int] = defaultdict(int)
         self.taken = 0
 
     @contextmanager
-    def held(self, storefront: str | None) -> Iterator["Held"]:
+    def held(self, storefront: str | None, client: str = "") -> Iterator["Held"]:
         """Of one call, until it is answered. Raises Unavailable, as all that enlarges it."""
-        held = Held(self, storefront)
+        held = Held(self, storefront, client)
         try:
             held.grow(CALL_BYTES)
             yield held
         finally:
-            self.move(storefront=held.storefront, size=-held.size)
+            self.move(held.storefront, client, -held.size)
 
-    def move(self, *, storefront: str | None, size: int) -> None:
+    def move(self, storefront: str | None, client: str, size: int) -> None:
         self.taken += size
-        self._held[storefront] += size
-        if not self._held[storefront]:
-            del self._held[storefront]
+        for pool, _ in self._pools(storefront, client):
+            self._held[pool] += size
+            if not self._held[pool]:
+                del self._held[pool]
 
-    def check(self, storefront: str | None, more: int) -> None:
-        if self.taken + more > self._max or self._held.get(storefront, 0) + more > self._share:
+    def check(self, storefront: str | None, client: str, more: int) -> None:
+        pools = self._pools(storefront, client)
+        if self.taken + more > self._max or any(self._held.get(pool, 0) + more > most for pool, most in pools):
             self._refused(storefront)
             raise Unavailable(
                 "too much is under way at once; send the same again after a moment",
@@ -51,16 +59,23 @@ class Room:
                 retry_after=RETRY_AFTER,
             )
 
+    def _pools(self, storefront: str | None, client: str) -> list[tuple[_Pool, int]]:
+        """Which a call counts in, and how much each may have."""
+        if storefront is not None:
+            return [((storefront, None), self._share)]
+        return [((None, None), self._share), ((None, client), self._share // STRANGERS)]
+
 
 class Held:
-    def __init__(self, room: Room, storefront: str | None) -> None:
+    def __init__(self, room: Room, storefront: str | None, client: str) -> None:
         self._room = room
+        self._client = client
         self.storefront = storefront
         self.size = 0
 
     def grow(self, size: int) -> None:
-        self._room.check(self.storefront, size)
-        self._room.move(storefront=self.storefront, size=size)
+        self._room.check(self.storefront, self._client, size)
+        self._room.move(self.storefront, self._client, size)
         self.size += size
 
     def belongs_to(self, storefront: str) -> None:
@@ -68,6 +83,6 @@ class Held:
         if storefront == self.storefront:
             return
         size = self.size
-        self._room.move(storefront=self.storefront, size=-size)
+        self._room.move(self.storefront, self._client, -size)
         self.storefront, self.size = storefront, 0
         self.grow(size)

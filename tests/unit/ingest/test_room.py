@@ -1,10 +1,10 @@
 """How much of all calls may be in memory, and how it is shared."""
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import pytest
 
-from ingest.room import CALL_BYTES, Room
+from ingest.room import CALL_BYTES, STRANGERS, Room
 from services.errors import Unavailable
 
 MAX = 100 * CALL_BYTES
@@ -40,12 +40,28 @@ def test_a_storefront_takes_its_share_and_no_more_and_the_rest_is_the_others() -
 
 def test_who_is_not_known_yet_has_one_share_with_all_who_are_not() -> None:
     room = Room(MAX, 0.25)
-    with room.held(None) as one, room.held(None) as other:
-        one.grow(MAX // 4 - 2 * CALL_BYTES)
+    part = MAX // 4 // STRANGERS
+    with ExitStack() as calls:
+        several = [calls.enter_context(room.held(None, f"203.0.113.{number}")) for number in range(STRANGERS)]
+        for one in several:
+            one.grow(part - CALL_BYTES)
+        with pytest.raises(Unavailable), room.held(None, "203.0.113.9"):
+            pass
+        several[0].belongs_to("shop")
+        with room.held(None, "203.0.113.9"):
+            pass
+    assert room.taken == 0
+
+
+def test_one_address_that_nobody_knows_can_t_take_what_all_who_are_not_known_have() -> None:
+    """Webhooks are not known before they are read, and WooCommerce sends them once."""
+    room = Room(MAX, 0.5)
+    with room.held(None, "203.0.113.9") as stranger, room.held(None, "198.51.100.1") as webhook:
+        stranger.grow(MAX // 2 // STRANGERS - CALL_BYTES)
         with pytest.raises(Unavailable):
-            other.grow(1)
-        one.belongs_to("shop")
-        other.grow(1)
+            stranger.grow(1)
+        webhook.grow(100_000 // STRANGERS)
+        webhook.belongs_to("shop")
     assert room.taken == 0
 
 
