@@ -39,6 +39,9 @@ async def test_every_call_arrives_once_as_the_right_customer_s_and_in_its_time(
     assert f"device-{visit.run}" in customer["identities"]["anonymous_id"]
     assert set(customer["identities"]["user_id"]) == {visit.user, f"former-{visit.run}"}
     assert customer["traits"]["first_name"] == "Ann"
+    came = await visit.came("lifecycle")
+    ordered = happened[4]
+    assert (came["cause"]["event_id"], came["at"]) == (ordered["event_id"], ordered["at"])
     assert (customer["facts"]["orders"], customer["facts"]["revenue"]) == (1, "25.00")
 
 

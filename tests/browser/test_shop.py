@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from playwright.async_api import Page, expect
@@ -27,8 +28,10 @@ CHECKOUT = Counter(
 async def test_whoever_leaves_an_address_and_a_cart_is_reminded_once(
     page: Page, shop_url: str, visit: Visit, eventually: Eventually
 ) -> None:
+    start = datetime.now(UTC)
     await to_the_checkout(page, shop_url)
     await leave(page, visit.email)
+    left = datetime.now(UTC)
 
     async def reminded() -> bool:
         return len(await visit.mails()) >= 1
@@ -38,6 +41,7 @@ async def test_whoever_leaves_an_address_and_a_cart_is_reminded_once(
     assert [cart["stage"] for cart in customer["tracks"]["cart"]] == ["abandoned"]
     happened = await visit.events(email=visit.email)
     assert told_by(happened) == CHECKOUT
+    assert all(start <= datetime.fromisoformat(event["at"]) <= left for event in happened)
     assert {event["said_by"] for event in happened} == {"browser"}
     assert len({event["event_id"] for event in happened}) == len(happened)
     (text,) = await texts(visit)

@@ -3,14 +3,17 @@
 import asyncio
 import json
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from shutil import which
 
 import pytest
-from doc_walk import ROOT, Block, blocks
+from doc_walk import ROOT, Block, blocks, commands
+from doc_walk import run as run_command
 from npm import packages, run_module
 from playwright.async_api import Page
 from visiting import Visit
@@ -51,6 +54,31 @@ def examples() -> list[tuple[str, Block]]:
 def test_every_client_has_an_example() -> None:
     sections = [line.removeprefix("## ") for line in PAGE.splitlines() if line.startswith("## ")]
     assert list(dict.fromkeys(section for section, _ in examples())) == sections[1:]
+
+
+async def test_the_keys_that_it_makes_work_and_the_page_s_on_the_shop_s_pages_only(
+    visit: Visit, eventually: Eventually, tmp_path: Path
+) -> None:
+    (block,) = [block for block in blocks(PAGE) if block.language == "console"]
+    kafka = {"STAGEPOST_KAFKA__BOOTSTRAP_SERVERS": visit.stack["kafka"]}
+    own = [
+        replace(command, text=command.text.replace("main-shop", visit.stack["storefront"]))
+        for command in commands(block)
+    ]
+    made = [re.findall(r"^spwk_\w{12,}$", run_command(command, tmp_path, kafka), re.MULTILINE) for command in own]
+    ((server,), (browser,)) = made
+    shop, other = "https://shop.example", "https://other.example"
+
+    async def status(key: str, origin: str) -> int:
+        event = {"type": "track", "event": "Product Viewed", "userId": visit.user, "writeKey": key}
+        answer = await visit.http.post(f"{visit.stack['ingest']}/v1/track", json=event, headers={"Origin": origin})
+        return answer.status_code
+
+    async def at_work() -> bool:
+        return (await status(server, shop), await status(browser, shop)) == (200, 200)
+
+    await eventually(at_work)
+    assert await status(browser, other) == 403
 
 
 async def test_the_catalogue_is_taken(visit: Visit) -> None:

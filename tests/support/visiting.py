@@ -47,6 +47,17 @@ class Visit:
         )
         return [item for item in answer.json()["timeline"] if item["kind"] == "event"]
 
+    async def came(self, track: str, **who: str) -> dict[str, Any]:
+        """What brought the one customer there is where they stand on a track of their own, as `why` says it."""
+        (customer,) = await self.customers(**who)
+        answer = await self.http.get(
+            f"{self.stack['stage_engine']}/v1/customers/{customer['id']}/why",
+            headers={"Authorization": f"Bearer {self.stack['operator_key']}"},
+        )
+        (found,) = [instance["came"] for instance in answer.json()["instances"] if instance["track"] == track]
+        came: dict[str, Any] = found
+        return came
+
     async def stage(self, track: str) -> str | None:
         found = [standing["stage"] for c in await self.customers() for standing in c["tracks"][track]]
         return found[-1] if found else None

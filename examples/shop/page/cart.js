@@ -9,7 +9,9 @@ const write = (cart) => localStorage.setItem(KEPT, JSON.stringify(cart));
 export const cartId = () => read().id;
 
 export const lines = (products) =>
-  Object.entries(read().quantities).map(([id, quantity]) => ({ ...products.get(id), quantity }));
+  Object.entries(read().quantities)
+    .filter(([id]) => products.has(id)) // not what is no longer sold
+    .map(([id, quantity]) => ({ ...products.get(id), quantity }));
 
 export const count = () => Object.values(read().quantities).reduce((sum, quantity) => sum + quantity, 0);
 
