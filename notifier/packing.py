@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from notifier.channels.channel import Content
+from notifier.channels.channel import Content, Payload
 from notifier.claimed import Claimed
 from notifier.content import Material, content_of
-from notifier.followups import FollowUp
+from notifier.followups import WEBHOOK, FollowUp
 from notifier.guard import Send
 from notifier.language import language_for
 from notifier.links import Links
@@ -15,7 +15,8 @@ from notifier.queue import Settled
 from notifier.render import Renderer, RenderError
 from notifier.status import Status
 from notifier.tracking import tracked
-from services.contracts.storefront import Storefront
+from notifier.webhook_payload import payload_of
+from services.contracts.storefront import Endpoint, Storefront
 
 log = structlog.get_logger()
 
@@ -37,6 +38,16 @@ def packed(
     renderer: Renderer, claimed: Claimed, follow_up: FollowUp, storefront: Storefront, send: Send, links: Links
 ) -> Ready | Settled:
     """What can't be made is dead: nothing that the customer or the far side does mends it."""
+    if send.channel == WEBHOOK:
+        return Ready(
+            claimed=claimed,
+            follow_up=follow_up,
+            storefront=storefront,
+            send=send,
+            name=None,
+            content=_payload(claimed, follow_up, storefront.endpoints[send.address]),
+            unsubscribe=None,
+        )
     instance, profile = claimed.instance, claimed.customer.profile
     content = content_of(
         Material(
@@ -67,3 +78,11 @@ def packed(
         content=tracked(rendered, links, clicks=storefront.track_clicks, opens=storefront.track_opens),
         unsubscribe=links.unsubscribe,
     )
+
+
+def _payload(claimed: Claimed, follow_up: FollowUp, endpoint: Endpoint) -> Payload:
+    """Dated by when it was due at first: retries and nights move `due_at`, and a repeat is to be the same."""
+    message = claimed.message
+    due_at = message.expires_at - follow_up.max_age
+    customer, instance = claimed.customer, claimed.instance
+    return Payload(body=payload_of(follow_up, message.step, customer, instance, message.transition, endpoint, due_at))

@@ -46,7 +46,8 @@ def _reach(channel: str, follow_up: FollowUp, step: Step, storefront: Storefront
     if follow_up.marketing and said is False:
         return Reason.CONSENT_WITHDRAWN
     if channel == WEBHOOK:  # a program of the shop's own: nobody is addressed, so nobody need have said yes
-        return Reason.NOT_CONFIGURED if step.endpoint is None else Aim(channel=channel, address=step.endpoint)
+        declared = step.endpoint in storefront.endpoints
+        return Aim(channel=channel, address=step.endpoint) if step.endpoint and declared else Reason.NOT_CONFIGURED
     if follow_up.marketing and not said and not storefront.assume_consent:
         return Reason.NO_CONSENT
     return _address(channel, follow_up, customer)

@@ -12,15 +12,19 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from notifier.followups import EMAIL, Coupon, Entered, FollowUp, OncePer, Step, Variant
+from notifier.channels.channel import Payload
+from notifier.followups import EMAIL, WEBHOOK, Coupon, Entered, FollowUp, OncePer, Step, Variant
+from notifier.links import SAMPLE
 from notifier.marking import Mark
+from notifier.packing import Ready, packed
 from notifier.queue import Queue
 from notifier.reasons import Reason
+from notifier.render import Renderer
 from notifier.status import Status
 from notifier.tables import messages
 from services.contracts.changes import Address, CustomerTable, InstanceRow, Profile, Transition
 from services.contracts.events import SaidBy
-from services.contracts.storefront import Cap, QuietHours
+from services.contracts.storefront import Cap, Endpoint, QuietHours
 from services.shop import Shop
 from tests.integration.notifier_sending import LEASE, SHOP, World, drained, fresh_world
 from tests.integration.notifier_world import database
@@ -293,10 +297,21 @@ async def test_who_is_reminded_at_night_is_reminded_in_the_morning(world: World)
     assert (await told(world))[0][2] == Status.SENT
 
 
-async def test_what_can_not_be_mailed_goes_by_the_next_channel(world: World) -> None:
+async def test_what_can_not_be_mailed_is_posted_by_the_next_channel(world: World) -> None:
     step = replace(ABANDONED_CART.steps[0], channels=("email", "webhook"), endpoint="retargeting")
     world.follow_ups = follow(replace(ABANDONED_CART, steps=(step,)))
+    world.shop = shop(endpoints={"retargeting": Endpoint(url="https://hooks.example/stagepost")})
     await world.know(None)
     await world.move(abandoned(1))
     await drained(world.worker())
     assert await told(world, messages.c.channel, messages.c.status) == [("webhook", Status.PENDING)]
+    (claimed,) = await Queue(world.engine, sending_lease=LEASE).claim(1, WEBHOOK, world.clock.now)
+    follow_up = world.follow_ups["abandoned-cart"]
+    sends = replace(send_to("retargeting"), channel=WEBHOOK)
+    ready = packed(
+        Renderer(world.shop.directory), claimed, follow_up, world.shop.storefronts["main-shop"], sends, SAMPLE
+    )
+    assert isinstance(ready, Ready)
+    assert isinstance(ready.content, Payload)
+    said = msgspec.json.decode(ready.content.body)
+    assert (said["timestamp"], said["data"]["follow_up"]) == ("2026-11-22T12:00:00Z", "abandoned-cart")

@@ -18,7 +18,7 @@ from notifier.reasons import RECONSIDERED, Reason
 from services.conditions import Condition, compile_condition
 from services.contracts.changes import Address, Profile, Subject
 from services.contracts.events import SaidBy
-from services.contracts.storefront import Cap, QuietHours
+from services.contracts.storefront import Cap, Endpoint, QuietHours
 from services.shop import Sender, Storefront
 from tests.unit.notifier.builders import ABANDONED_CART, NOON, THANK_YOU, changed, transition, uid
 
@@ -305,14 +305,17 @@ def test_marketing_stops_while_they_are_unhappy_and_what_they_did_is_still_told_
 
 def test_of_several_channels_the_first_that_can_reach_them_is_taken() -> None:
     both = saying(channels=("email", "webhook"), endpoint="retargeting")
-    decision = asked(follow_up=both)
+    there = shop(endpoints={"retargeting": Endpoint(url="https://hooks.example")})
+    decision = asked(follow_up=both, storefront=there)
     assert isinstance(decision, Send)
     assert (decision.channel, decision.address) == ("email", "ada@mail.example")
-    decision = asked(follow_up=both, who=profile(None))
+    decision = asked(follow_up=both, who=profile(None), storefront=there)
     assert isinstance(decision, Send)
     assert (decision.channel, decision.address, decision.claim) == ("webhook", "retargeting", False)
     no = profile(None, consent={"webhook": False})
-    assert asked(follow_up=both, who=no) == Withhold(why=Reason.NO_ADDRESS)
+    assert asked(follow_up=both, who=no, storefront=there) == Withhold(why=Reason.NO_ADDRESS)
+    gone = saying(channels=("webhook",), endpoint="gone")
+    assert asked(follow_up=gone, storefront=there) == Withhold(why=Reason.NOT_CONFIGURED)
 
 
 def had(hours: int, *, follow_up: str = "other", occasion: str = "another") -> Given:
