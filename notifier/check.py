@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from notifier.check_endpoints import endpoints_amiss
+from notifier.check_sense import doubts, stages_asked_for
 from notifier.check_templates import unrendered
-from notifier.followups import Entered, FollowUp
+from notifier.followups import Entered, FollowUp, FollowUps
 from notifier.followups_file import what_reads
+from notifier.worst_case import worst_week
 from services.checks import Findings, StageNamed, faults_of
 from services.errors import ShopError
-from services.shop import YamlFile
+from services.shop import YamlFile, read_shop
 
 FILE = "followups.yaml"
 
@@ -27,10 +29,24 @@ def check(directory: Path) -> Findings:
             *(f for fault in faults for f in faults_of(fault)),
             *unrendered(directory, source, follow_ups),
             *endpoints_amiss(directory, source, follow_ups),
+            *(doubt for follow_up in follow_ups.values() for doubt in doubts(source, follow_up)),
         ),
         counts={"follow-up": len(follow_ups), "template": len(templates)},
         names=tuple(named for follow_up in follow_ups.values() for named in _stages_of(source, follow_up)),
+        told=tuple(_worst_weeks(directory, follow_ups)),
     )
+
+
+def _worst_weeks(directory: Path, follow_ups: FollowUps) -> Iterator[str]:
+    try:
+        storefronts = read_shop(directory)[0].storefronts
+    except ShopError:
+        return  # told of by whoever looks at storefronts.yaml
+    for name, storefront in storefronts.items():
+        worst = worst_week(follow_ups.values(), storefront)
+        if worst:
+            yield f"the most that one customer of {name} can get in a week:"
+            yield from (f"  {line}" for line in worst)
 
 
 def _stages_of(source: YamlFile, follow_up: FollowUp) -> Iterator[StageNamed]:
@@ -44,3 +60,4 @@ def _stages_of(source: YamlFile, follow_up: FollowUp) -> Iterator[StageNamed]:
             yield StageNamed(
                 track=track, stage=stage, source=source, track_at=track_at, stage_at=(name, "until", "entered")
             )
+    yield from stages_asked_for(source, follow_up)

@@ -62,13 +62,14 @@ class Findings:
     """What a service says of its files.
 
     `counts` is what was found, in the words of COUNTED. `stages` of each track are for whoever declares them, None if
-    that could not be read; `names` for whoever speaks of them.
+    that could not be read; `names` for whoever speaks of them. `told` is what there is to know of a shop that is sound.
     """
 
     found: tuple[Finding, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     stages: Mapping[str, Collection[str]] | None = None
     names: tuple[StageNamed, ...] = ()
+    told: tuple[str, ...] = ()
 
 
 Check = Callable[[Path], Findings]
@@ -76,11 +77,12 @@ Check = Callable[[Path], Findings]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """`found` is sorted by file and line."""
+    """`found` is sorted by file and line; `told` are lines to read, and no fault of anybody's."""
 
     directory: Path
     found: tuple[Finding, ...]
     counts: Mapping[str, int]
+    told: tuple[str, ...] = ()
 
     def of(self, level: Level) -> tuple[Finding, ...]:
         return tuple(finding for finding in self.found if finding.level is level)
@@ -113,6 +115,7 @@ def check_shop(directory: Path) -> Report:
         directory=directory,
         found=tuple(sorted({*across, *(finding for findings in said for finding in findings.found)})),
         counts=dict(sorted(counts.items(), key=lambda count: COUNTED.index(count[0]))),
+        told=tuple(line for findings in said for line in findings.told),
     )
 
 

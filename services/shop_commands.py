@@ -31,12 +31,21 @@ def check(
     refused = report.refuses(strict=strict)
     if as_json:
         found = [msgspec.to_builtins(finding) for finding in report.found]
-        said = {"directory": str(directory), "refused": refused, "counts": report.counts, "findings": found}
+        said = {
+            "directory": str(directory),
+            "refused": refused,
+            "counts": report.counts,
+            "findings": found,
+            "told": report.told,
+        }
         typer.echo(json.dumps(said, indent=2, ensure_ascii=False))
     else:
         for finding in report.found:
             typer.echo(str(finding))
         typer.echo(report.summary)
+        if not refused:
+            for line in report.told:
+                typer.echo(line)
     if refused:
         raise typer.Exit(EXIT_NEEDS_A_PERSON)
 
