@@ -131,7 +131,10 @@ def keys_list() -> None:
     from ingest.settings import KafkaOnly
 
     async def run(settings: KafkaOnly) -> None:
-        typer.echo("\n".join(await listed(settings.kafka)) or "no key is made yet: stagepost keys create STOREFRONT")
+        typer.echo(
+            "\n".join(await listed(settings.kafka))
+            or "no key is made yet: stagepost keys create STOREFRONT --kind server"
+        )
 
     run_main(KafkaOnly, run, service="keys list")
 
