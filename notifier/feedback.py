@@ -85,14 +85,21 @@ async def complained(connection: AsyncConnection, found: About, *, now: datetime
 
 
 async def consented(connection: AsyncConnection, found: About, channel: str, *, yes: bool, now: datetime) -> None:
-    """By a page of ours. A no counts at once, for every customer with this address; a yes undoes an earlier no."""
+    """By a page of ours. A no counts at once, for every customer with this address; a yes undoes an earlier no.
+
+    What is so already is not said again, however often a link is used.
+    """
+    news = found.profile.consent.get(channel) is not yes
     if channel == "email" and found.address is not None:
+        place = place_of(found.storefront, found.address)
         if yes:
-            place = place_of(found.storefront, found.address)
             by_themselves = [Why.UNSUBSCRIBED, Why.COMPLAINT]
-            await lift(connection, place=place, why=by_themselves, because="they subscribed again", now=now)
+            lifted = await lift(connection, place=place, why=by_themselves, because="they subscribed again", now=now)
+            news = news or bool(lifted)
         else:
-            await suppress(
+            stops = await suppress(
                 connection, storefront=found.storefront, address=found.address, why=Why.UNSUBSCRIBED, now=now
             )
-    await say(connection, [saying.consented(found, channel, yes=yes, now=now)], now)
+            news = news or stops
+    if news:
+        await say(connection, [saying.consented(found, channel, yes=yes, now=now)], now)

@@ -69,19 +69,23 @@ def place_of(storefront: str, address: str) -> Place:
 
 async def suppress(
     connection: AsyncConnection, *, storefront: str, address: str, why: Why, now: datetime, note: str | None = None
-) -> None:
-    """In the caller's transaction; `note` is for operators (what the mail server said). The first reason stays."""
+) -> bool:
+    """In the caller's transaction; `note` is for operators (what the mail server said). The first reason stays.
+
+    False when something of that scope stood against the address already.
+    """
     print_ = place_of(storefront, address)[1]
     made = insert(suppressions).values(
         storefront=storefront, address_sha256=print_, scope=SCOPE_OF[why], why=why, note=note, since=now
     )
-    await connection.execute(
+    written = await connection.execute(
         made.on_conflict_do_update(
             index_elements=[_S.storefront, _S.address_sha256, _S.scope],
             set_={"why": why, "note": note, "since": now, "lifted_at": None, "lifted_why": None},
             where=_S.lifted_at.is_not(None),
         )
     )
+    return written.rowcount > 0
 
 
 async def lift(

@@ -154,6 +154,18 @@ async def test_the_form_of_the_page_unsubscribes_too(world: World) -> None:
     assert (await world.stands()).against(marketing=True) is Why.UNSUBSCRIBED
 
 
+async def test_unsubscribing_again_and_again_is_said_no_more_once_it_is_known(
+    engine: AsyncEngine, world: World
+) -> None:
+    known = Profile(consent={"email": False}, root=Root(kind="user_id", value="u3"))
+    other = World(engine, world.http, world.clock, world.address)
+    await other.mailed(known)
+    for _ in range(3):
+        world.clock.pass_by(timedelta(seconds=1))
+        assert (await world.http.post(other.links.unsubscribe, data=ONE_CLICK)).status_code == 200
+    assert await other.names() == ["Email Unsubscribed"]
+
+
 async def test_a_multipart_one_click_is_understood(world: World) -> None:
     await world.http.post(world.links.unsubscribe, files={"List-Unsubscribe": (None, "One-Click")})
     assert (await world.stands()).against(marketing=True) is Why.UNSUBSCRIBED
