@@ -1,4 +1,4 @@
-"""`stagepost notifier` and `stagepost preview`."""
+"""`stagepost notifier`, `stagepost preview` and `stagepost doctor mail`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +13,9 @@ from services.panels import Panel
 def register(app: typer.Typer) -> None:
     app.command("notifier", rich_help_panel=Panel.SERVICES)(notifier)
     app.command("preview", rich_help_panel=Panel.SHOP)(preview)
+    doctor = typer.Typer(no_args_is_help=True, help="Look at what Stagepost depends on, and say what to mend.")
+    doctor.command("mail")(doctor_mail)
+    app.add_typer(doctor, name="doctor", rich_help_panel=Panel.OPERATING)
 
 
 def notifier() -> None:
@@ -38,3 +41,29 @@ def preview(
         typer.echo(f"stagepost preview: {error}", err=True)
         raise typer.Exit(EXIT_NEEDS_A_PERSON) from None
     typer.echo(f"Subject: {rendered.subject}\n\n{rendered.text}" if text else rendered.html)
+
+
+def doctor_mail(
+    shop: Annotated[Path | None, typer.Option(help="The shop directory; the default shop without it.")] = None,
+    selector: Annotated[list[str] | None, typer.Option(help="A DKIM selector; may be said several times.")] = None,
+    server: Annotated[str | None, typer.Option(help="A name server, ADDRESS or ADDRESS:PORT.")] = None,
+) -> None:
+    """See whether mail will be believed: SPF, DKIM and DMARC of your senders, TLS and login of the mail server."""
+    import asyncio
+
+    from notifier.doctor.findings import Health, worst
+    from notifier.doctor.mail import examine
+    from notifier.doctor.names import Names
+    from notifier.settings import MailOnly
+    from services.shop import default_shop, load_shop
+
+    try:
+        names = Names(server)
+        settings, loaded = MailOnly.load(), load_shop(shop or default_shop())
+    except (ConfigurationError, ValueError) as error:
+        typer.echo(f"stagepost doctor mail: {error}", err=True)
+        raise typer.Exit(EXIT_NEEDS_A_PERSON) from None
+    found = asyncio.run(examine(loaded, settings.smtp, names, selector or ()))
+    typer.echo("\n".join(map(str, found)))
+    codes = {Health.FAULT: EXIT_NEEDS_A_PERSON, Health.UNKNOWN: 1}
+    raise typer.Exit(codes.get(worst(found), 0))

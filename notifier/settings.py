@@ -141,6 +141,12 @@ class WebhooksOnly(Settings):
     webhooks: WebhookSettings = WebhookSettings()
 
 
+class MailOnly(Settings):
+    """Of `stagepost doctor mail`."""
+
+    smtp: SmtpSettings
+
+
 class NotifierHttp(HttpSettings):
     port: int = Field(default=8082, ge=0, le=65535, description="0 takes a free one")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -206,6 +207,21 @@ def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
+def client_of(settings: SmtpSettings, tls: ssl.SSLContext | None) -> aiosmtplib.SMTP:
+    """As the settings say; not connected yet."""
+    return aiosmtplib.SMTP(
+        hostname=settings.host,
+        port=settings.port,
+        username=settings.username,
+        password=settings.password.get_secret_value() if settings.password else None,
+        use_tls=settings.security == "tls",
+        start_tls=settings.security == "starttls",
+        tls_context=tls,
+        timeout=settings.timeout.total_seconds(),
+        local_hostname=socket.gethostname(),  # the library's own default asks a name server
+    )
+
+
 class EmailChannel:
     """A pool of sessions with one server."""
 
@@ -257,17 +273,7 @@ class EmailChannel:
 
     async def _connect(self) -> SmtpConnection | None:
         settings = self._settings
-        client = aiosmtplib.SMTP(
-            hostname=settings.host,
-            port=settings.port,
-            username=settings.username,
-            password=settings.password.get_secret_value() if settings.password else None,
-            use_tls=settings.security == "tls",
-            start_tls=settings.security == "starttls",
-            tls_context=self._tls,
-            timeout=settings.timeout.total_seconds(),
-            local_hostname=socket.gethostname(),  # the library's own default asks a name server
-        )
+        client = client_of(settings, self._tls)
         try:
             await client.connect()
             await client.ehlo()  # connecting greets only where TLS or a login needs it
