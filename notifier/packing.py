@@ -45,7 +45,7 @@ def packed(
             storefront=storefront,
             send=send,
             name=None,
-            content=_payload(claimed, follow_up, storefront.endpoints[send.address]),
+            content=_payload(claimed, follow_up, storefront.endpoints[send.address], send),
             unsubscribe=None,
         )
     instance, profile = claimed.instance, claimed.customer.profile
@@ -80,9 +80,5 @@ def packed(
     )
 
 
-def _payload(claimed: Claimed, follow_up: FollowUp, endpoint: Endpoint) -> Payload:
-    """Dated by when it was due at first: retries and nights move `due_at`, and a repeat is to be the same."""
-    message = claimed.message
-    due_at = message.expires_at - follow_up.max_age
-    customer, instance = claimed.customer, claimed.instance
-    return Payload(body=payload_of(follow_up, message.step, customer, instance, message.transition, endpoint, due_at))
+def _payload(claimed: Claimed, follow_up: FollowUp, endpoint: Endpoint, send: Send) -> Payload:
+    return Payload(body=payload_of(claimed, follow_up, endpoint, variant=send.variant, coupon=send.coupon))

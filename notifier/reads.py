@@ -9,12 +9,13 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier.addresses import masked
+from notifier.followups import EMAIL
 from notifier.status import Status
 from notifier.tables import messages
 
 
 class MessageView(BaseModel):
-    """`address` is masked; `maybe_twice`: an attempt of unknown outcome was followed by another."""
+    """`address` is masked, or an endpoint's name; `maybe_twice`: one of unknown outcome was followed by another."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -88,7 +89,7 @@ def _view(row: Any) -> MessageView:  # noqa: ANN401  a row of messages
         status=Status(row.status),
         reason=row.reason,
         answer=row.answer,
-        address=masked(row.address) if row.address else None,
+        address=masked(row.address) if row.address and row.channel == EMAIL else row.address,
         at=row.at,
         due_at=row.due_at,
         expires_at=row.expires_at,

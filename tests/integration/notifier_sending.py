@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import store
+from notifier.channels.channel import Channel
 from notifier.channels.email import EmailChannel
 from notifier.followups import EMAIL, FollowUps
 from notifier.in_force import Terms
@@ -41,7 +42,7 @@ class World:
     server: Answering
     clock: Clock = field(default_factory=lambda: Clock(NOON))
     sequences: dict[UUID, int] = field(default_factory=dict)
-    channels: list[EmailChannel] = field(default_factory=list)
+    channels: list[Channel[Any]] = field(default_factory=list)
     follow_ups: FollowUps = field(default_factory=lambda: FOLLOW_UPS)
     shop: Shop = SHOP
 

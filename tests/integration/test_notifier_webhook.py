@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace as replace_dataclass
 from datetime import timedelta
 from ipaddress import ip_network
 from typing import Any
@@ -16,14 +17,28 @@ from aiohttp import web
 from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from notifier import reads
 from notifier.channels.webhook import OFF_PAUSE, Inside, WebhookChannel
+from notifier.claimed import Claimed
+from notifier.followups import WEBHOOK, Step
+from notifier.in_force import Terms
+from notifier.marking import Mark
 from notifier.outcomes import WEBHOOK_PAUSES, Dead, Delivered, Outcome, RetryAt, Unknown
+from notifier.queue import Queue
+from notifier.reasons import Reason
+from notifier.render import Renderer
+from notifier.status import Status
+from notifier.worker import Worker
+from services.contracts.changes import Subject
 from services.contracts.storefront import Endpoint
 from services.errors import NotFound
+from services.shop import Shop
 from tests.integration.far_sides import Sink, answers, sink, takes
+from tests.integration.notifier_sending import LEASE, LINKS, SHOP, World, drained, fresh_world
 from tests.integration.notifier_world import Clock, database
-from tests.unit.notifier.builders import STOREFRONT
+from tests.unit.notifier.builders import ABANDONED_CART, NOON, STOREFRONT, THANK_YOU, send_to, transition, uid
 
+ABANDONED = transition("abandoned")
 Writer = Callable[[asyncio.StreamWriter], Any]
 
 
@@ -246,3 +261,136 @@ async def test_no_connection_to_the_inside_stands_however_it_is_asked_for(
     assert isinstance(refused.value.os_error, Inside)
     await channel.close()
     assert server.requests == []
+
+
+# From a change to a webhook: the worker, with all that it has to keep
+
+RETARGET = replace_dataclass(
+    ABANDONED_CART, steps=(Step(number=1, after=timedelta(), channels=(WEBHOOK,), endpoint="hook"),)
+)
+
+
+@pytest.fixture
+async def world(own_database: AsyncEngine) -> AsyncIterator[World]:
+    async with fresh_world(own_database) as world:
+        world.follow_ups = {RETARGET.name: RETARGET}
+        yield world
+
+
+def worker(world: World, server: Sink) -> Worker:
+    terms = Terms(
+        shop=Shop(directory=SHOP.directory, storefronts={"main-shop": server.parcel().storefront}),
+        follow_ups=world.follow_ups,
+        renderer=Renderer(SHOP.directory),
+        since=NOON,
+    )
+    queue = Queue(world.engine, sending_lease=LEASE)
+    world.channels.append(server.channel(world.clock))
+    return Worker(queue, WEBHOOK, world.channels[-1], lambda: terms, LINKS, world.clock)
+
+
+async def test_an_abandoned_cart_is_posted_once_and_says_what_it_is_about(world: World, server: Sink) -> None:
+    await world.know()
+    await world.move(ABANDONED, subject=Subject(items=[{"product_id": "mug", "quantity": 2}], value="37.00"))
+    posting = worker(world, server)
+    await drained(posting)
+    await world.pass_by(timedelta(hours=1))
+    await drained(posting)
+    assert await world.rows() == [(Status.SENT, None)]
+    ((_, _, said),) = server.requests
+    assert (said["data"]["follow_up"], said["data"]["stage"]) == ("abandoned-cart", "abandoned")
+    assert said["data"]["customer_id"] == str(uid("ada"))
+    assert said["data"]["subject"]["value"] == "37.00"
+    assert "ada@mail.example" not in str(said), "the endpoint is told no address"
+    (message,) = (await reads.latest(world.engine, None, 10)).messages
+    assert (message.channel, message.address) == ("webhook", "hook")
+
+
+async def test_it_is_tried_again_under_the_same_id_until_an_order_ends_it(world: World, server: Sink) -> None:
+    await world.know()
+    await world.move(ABANDONED)
+    server.answer = answers(500)
+    posting = worker(world, server)
+    for _ in range(3):
+        await drained(posting)
+        await world.pass_by(timedelta(hours=1))
+    assert await world.rows() == [(Status.RETRY, None)]
+    assert len(server.requests) == 3
+    assert len({headers["webhook-id"] for _, headers, _ in server.requests}) == 1
+    await world.move(transition("ordered", cause="order", minutes=200))
+    server.answer = takes
+    await drained(posting)
+    assert await world.rows() == [(Status.CANCELLED, None)]
+    assert len(server.requests) == 3
+
+
+async def test_one_that_hung_gets_it_again_and_the_row_says_that_it_may_have_it_twice(
+    world: World, server: Sink
+) -> None:
+    await world.know()
+    await world.move(ABANDONED)
+    server.answer = server.hang
+    posting = worker(world, server)
+    await drained(posting)
+    server.answer = takes
+    await world.pass_by(timedelta(minutes=1))
+    await drained(posting)
+    (message,) = (await reads.latest(world.engine, None, 10)).messages
+    assert (message.status, message.maybe_twice) == (Status.SENT, True)
+    assert len(server.took) == 2
+    assert len(set(server.took)) == 1
+
+
+async def test_one_whose_notifier_died_is_posted_again(world: World, server: Sink) -> None:
+    await world.know()
+    await world.move(ABANDONED)
+    died = Queue(world.engine, sending_lease=LEASE)
+    (claimed,) = await died.claim(10, WEBHOOK, world.clock.now)
+    await died.mark_sending([mark(claimed)], world.clock.now)
+    await world.pass_by(LEASE * 2)
+    posting = worker(world, server)
+    await drained(posting)
+    await world.pass_by(timedelta(minutes=1))
+    await drained(posting)
+    assert await world.rows() == [(Status.SENT, None)]
+
+
+async def test_what_waits_for_a_disabled_endpoint_goes_when_it_is_enabled(world: World, server: Sink) -> None:
+    await world.know()
+    await world.move(ABANDONED)
+    await server.switches.turn_off("main-shop/hook", "410 Gone", world.clock.now)
+    posting = worker(world, server)
+    await drained(posting)
+    assert await world.rows() == [(Status.RETRY, None)]
+    assert server.requests == []
+    await server.switches.turn_on("main-shop", "hook", world.clock.now)
+    await drained(posting)
+    assert await world.rows() == [(Status.SENT, None)]
+
+
+async def test_an_endpoint_that_is_gone_from_the_files_gets_nothing(world: World, server: Sink) -> None:
+    elsewhere = replace_dataclass(RETARGET.steps[0], endpoint="elsewhere")
+    world.follow_ups = {RETARGET.name: replace_dataclass(RETARGET, steps=(elsewhere,))}
+    await world.know()
+    await world.move(ABANDONED)
+    await drained(worker(world, server))
+    assert await world.rows() == [(Status.WITHHELD, Reason.NOT_CONFIGURED)]
+    assert server.requests == []
+
+
+async def test_a_sink_that_hangs_holds_up_no_mail(world: World, server: Sink) -> None:
+    world.follow_ups = {**world.follow_ups, THANK_YOU.name: THANK_YOU}
+    await world.know()
+    await world.move(ABANDONED)
+    await world.move(transition("placed", track="order", instance="order-1", cause="o1"))
+    server.answer = server.hang
+    posting = asyncio.create_task(drained(worker(world, server)))
+    await drained(world.worker())
+    assert len(world.server.taken) == 1
+    assert not posting.done(), "the other is still waiting for its answer"
+    await posting
+
+
+def mark(claimed: Claimed) -> Mark:
+    send = replace_dataclass(send_to("ada@mail.example"), address="hook", channel=WEBHOOK)
+    return Mark(claimed=claimed, send=send, marketing=True, priority=0)

@@ -1,10 +1,13 @@
 """What a webhook says of a message, and of its customer no more than the endpoint is told."""
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from notifier.coupons import Issued
+from notifier.guard import Message
 from notifier.holdings import Customer, Instance, Move
 from notifier.webhook_payload import payload_of
 from services.contracts.changes import Address, Cause, Profile, Subject
@@ -42,10 +45,25 @@ CART = Instance(
 )
 
 
-def said(*tells: Any) -> dict[str, Any]:  # noqa: ANN401  what an endpoint may be told
-    customer = Customer(id=uid("ada"), storefront="main-shop", profile=PROFILE)
+@dataclass(frozen=True)
+class Due:
+    message: Message
+    customer: Customer
+    instance: Instance
+
+
+def said(*tells: Any, coupon: Issued | None = None) -> dict[str, Any]:  # noqa: ANN401  what an endpoint may be told
+    message = Message(
+        id=uid("m"),
+        step=1,
+        occasion=uid("occasion"),
+        transition=uid("move"),
+        expires_at=NOON + ABANDONED_CART.max_age,
+    )
+    due = Due(message, Customer(id=uid("ada"), storefront="main-shop", profile=PROFILE), CART)
     endpoint = Endpoint(url="https://hooks.example/", tells=list(tells))
-    payload: dict[str, Any] = json.loads(payload_of(ABANDONED_CART, 1, customer, CART, uid("move"), endpoint, NOON))
+    body = payload_of(due, ABANDONED_CART, endpoint, variant="a", coupon=coupon)
+    payload: dict[str, Any] = json.loads(body)
     return payload
 
 
@@ -83,3 +101,9 @@ def test_of_the_customer_it_says_no_more_than_the_endpoint_is_told(
 
 def test_what_a_stranger_typed_is_never_said() -> None:
     assert "stranger" not in json.dumps(said("email", "phone", "name", "traits"))
+
+
+def test_a_coupon_is_said_as_it_would_be_mailed() -> None:
+    data = said(coupon=Issued(code="BACK-1", worth="10 %", expires_at=NOON))["data"]
+    assert data["coupon"] == {"code": "BACK-1", "worth": "10 %", "expires_at": "2026-11-22T12:00:00Z"}
+    assert data["variant"] == "a"
