@@ -4,16 +4,17 @@ Platforms change their documents, and what they send once they may never send ag
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from ingest.dialects.canonical import Said, as_moment, as_text, canonical_event
 from ingest.dialects.reading import UNREADABLE, Call, Outcome, Refusal, Taken, not_json
+from services.contracts.identity import Who
 from services.contracts.privacy import PrivacyRequest
 from services.contracts.products import Product, ProductGone
 
@@ -74,6 +75,32 @@ def document_in(raw: bytes) -> Document | Refusal:
     except UNREADABLE as error:
         return Refusal("malformed", not_json(error, raw))
     return Document(said) if isinstance(said, dict) else Refusal("invalid", "the document is no JSON object")
+
+
+class OfTopic(Protocol):
+    """What the headers say of a delivery: at least which topic it is."""
+
+    @property
+    def topic(self) -> str: ...
+
+
+D = TypeVar("D", bound=OfTopic)
+
+
+def read_by_topic(
+    raw: bytes, call: Call, *, delivery: D, topics: Mapping[str, Callable[[Document, D, Call], list[Told]]]
+) -> Outcome:
+    """What the delivery's topic makes of its document."""
+    read = topics.get(delivery.topic)
+    if read is None:
+        return Refusal("unknown_topic", f"nothing is made of `{delivery.topic[:100]}`; docs/ingest.md lists the topics")
+    document = document_in(raw)
+    return document if isinstance(document, Refusal) else taken(read(document, delivery, call), call)
+
+
+def buyer_of(who: Who, order_id: str) -> Who:
+    """`who`, by the order's own name too: refunds and parcels name nobody else."""
+    return Who(user_id=who.user_id, email=who.email, phone=who.phone, cart_token=order_name(order_id))
 
 
 def order_name(order_id: str | None) -> str | None:

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from ingest.dialects import shopify_customers, shopify_products
 from ingest.dialects.canonical import Said, as_moment
-from ingest.dialects.documents import Document, Told, document_in, order_name, taken, there
+from ingest.dialects.documents import Document, Told, buyer_of, order_name, read_by_topic, there
 from ingest.dialects.products import gone_of
-from ingest.dialects.reading import Body, Call, Outcome, Refusal
+from ingest.dialects.reading import Body, Call
 from ingest.dialects.shopify_customers import person_of
 from services.contracts.events import Name
 from services.contracts.identity import Who
@@ -61,15 +61,8 @@ def delivery_of(headers: Mapping[bytes, bytes], raw: bytes) -> Delivery:
 def open_delivery(raw: bytes, headers: Mapping[bytes, bytes]) -> Body:
     """Never raises: what is signed and not understood is kept."""
     delivery = delivery_of(headers, raw)
-    return Body(items=(raw,), single=False, document=delivery.topic[:100], read=partial(read_item, delivery=delivery))
-
-
-def read_item(raw: bytes, call: Call, *, delivery: Delivery) -> Outcome:
-    read = TOPICS.get(delivery.topic)
-    if read is None:
-        return Refusal("unknown_topic", f"nothing is made of `{delivery.topic[:100]}`; docs/ingest.md lists the topics")
-    document = document_in(raw)
-    return document if isinstance(document, Refusal) else taken(read(document, delivery, call), call)
+    read = partial(read_by_topic, delivery=delivery, topics=TOPICS)
+    return Body(items=(raw,), single=False, document=delivery.topic[:100], read=read)
 
 
 Reader = Callable[[Document, Delivery, Call], list[Told]]
@@ -157,7 +150,7 @@ def _order(document: Document, delivery: Delivery, call: Call, *, name: str, at:
     }
     told: list[Told] = [_said(delivery, call, name, who, moment, properties, traits)]
     if order is not None:  # ties the order's own name to whoever bought it
-        named = Who(user_id=who.user_id, email=who.email, phone=who.phone, cart_token=order_name(order))
+        named = buyer_of(who, order)
         told.append(_said(delivery, call, Name.CUSTOMER_IDENTIFIED, named, moment, {}, also="/customer"))
     return [*told, *_consented(document, delivery, call, who, document.moment("created_at"), order)]
 
@@ -179,7 +172,10 @@ def _deleted_order(document: Document, delivery: Delivery, call: Call) -> list[T
 
 
 def _refund(document: Document, delivery: Delivery, call: Call) -> list[Told]:
-    """The money that went back, which is not the price of what came back: shops keep fees and refund in part."""
+    """The money that went back, which is not the price of what came back: shops keep fees and refund in part.
+
+    Its id is the refund's own, so that two subscriptions to the topic take it off once.
+    """
     order = document.id("order_id")
     lines = document.parts("refund_line_items")
     back = [
@@ -197,7 +193,9 @@ def _refund(document: Document, delivery: Delivery, call: Call) -> list[Told]:
         products=products,
     )
     at = document.moment("processed_at", "created_at")
-    return [_said(delivery, call, Name.ORDER_REFUNDED, Who(cart_token=order_name(order)), at, properties)]
+    said = _said(delivery, call, Name.ORDER_REFUNDED, Who(cart_token=order_name(order)), at, properties)
+    number = document.id("id")
+    return [said if number is None else shopify_customers.with_id(said, f"shopify:refund:{number[:100]}")]
 
 
 def _transacted(transaction: Document) -> Decimal:

@@ -16,9 +16,9 @@ from typing import Any, Final
 
 from ingest.dialects import woocommerce_products
 from ingest.dialects.canonical import Said
-from ingest.dialects.documents import Document, Told, document_in, order_name, taken, there
+from ingest.dialects.documents import Document, Told, buyer_of, order_name, read_by_topic, there
 from ingest.dialects.products import gone_of
-from ingest.dialects.reading import Body, Call, Outcome, Refusal
+from ingest.dialects.reading import Body, Call
 from services.contracts.events import Name
 from services.contracts.identity import Who
 
@@ -69,15 +69,8 @@ def open_delivery(raw: bytes, headers: Mapping[bytes, bytes]) -> Body:
         source=header(b"source") or None,
         digest=hashlib.sha256(raw).hexdigest()[:32],
     )
-    return Body(items=(raw,), single=False, document=delivery.topic[:100], read=partial(read_item, delivery=delivery))
-
-
-def read_item(raw: bytes, call: Call, *, delivery: Delivery) -> Outcome:
-    read = TOPICS.get(delivery.topic)
-    if read is None:
-        return Refusal("unknown_topic", f"nothing is made of `{delivery.topic[:100]}`; docs/ingest.md lists the topics")
-    document = document_in(raw)
-    return document if isinstance(document, Refusal) else taken(read(document, delivery, call), call)
+    read = partial(read_by_topic, delivery=delivery, topics=TOPICS)
+    return Body(items=(raw,), single=False, document=delivery.topic[:100], read=read)
 
 
 Reader = Callable[[Document, Delivery, Call], list[Told]]
@@ -119,7 +112,7 @@ def _order(document: Document, delivery: Delivery, call: Call) -> list[Told]:
     told: list[Told] = [_said(delivery, delivery.id_of(document), name, who, at, properties, traits)]
     if order is None:
         return told
-    named = Who(user_id=who.user_id, email=who.email, phone=who.phone, cart_token=order_name(order))
+    named = buyer_of(who, order)
     told.append(_said(delivery, f"woocommerce:order:{order}:customer", Name.CUSTOMER_IDENTIFIED, named, created, {}))
     shipped = _gmt(document, "date_completed")
     if status == "completed" and shipped is not None:

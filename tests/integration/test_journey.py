@@ -1,8 +1,10 @@
 """From a storefront's call to the customer's inbox, through real Kafka, Postgres and SMTP."""
 
+import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
+from platforms import shopify_headers
 from visiting import FERN, Visit
 
 Eventually = Callable[..., Awaitable[None]]
@@ -116,3 +118,51 @@ async def test_operators_routes_refuse_a_write_key_and_no_key(visit: Visit) -> N
     assert (await visit.http.get(url)).status_code == 401
     refused = await visit.http.get(url, headers={"Authorization": f"Bearer {visit.stack['write_key']}"})
     assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+
+
+async def test_a_shopify_order_its_parcel_and_its_refund_are_one_customer_s(
+    visit: Visit, eventually: Eventually
+) -> None:
+    """The refund names nobody, comes to two subscriptions, and before the order: it is taken off once."""
+    order, customer = int(visit.run, 16) + 10**15, int(visit.run, 16)
+    now = datetime.now(UTC)
+
+    async def said(topic: str, delivery: str, document: dict[str, object]) -> None:
+        raw = json.dumps(document).encode()
+        answer = await visit.http.post(
+            f"{visit.stack['ingest']}/v1/webhooks/shopify/{visit.stack['storefront']}",
+            content=raw,
+            headers=shopify_headers(topic, raw, visit.stack["webhook_secret"], webhook_id=f"{delivery}-{visit.run}"),
+        )
+        assert answer.json() == {"received": 1, "accepted": 1, "rejected": []}
+
+    back = {"kind": "refund", "status": "success", "amount": "9.90", "currency": "EUR"}
+    refund = {"id": order + 1, "order_id": order, "transactions": [back], "processed_at": now.isoformat()}
+    await said("refunds/create", "r1", refund)
+    await said("refunds/create", "r2", refund)
+    await said("fulfillments/create", "f1", {"id": order + 2, "order_id": order, "created_at": now.isoformat()})
+    await said(
+        "orders/create",
+        "o1",
+        {
+            "id": order,
+            "email": visit.email,
+            "created_at": (now - timedelta(minutes=1)).isoformat(),
+            "financial_status": "paid",
+            "total_price": "49.80",
+            "subtotal_price": "49.80",
+            "currency": "EUR",
+            "customer": {"id": customer, "first_name": "Ann"},
+            "line_items": [{"product_id": 7, "title": "Boston fern", "quantity": 2, "price": "24.90"}],
+        },
+    )
+
+    async def counted() -> bool:
+        found = await visit.customers(user_id=str(customer))
+        return [one["facts"].get("revenue") for one in found] == ["39.90"]
+
+    await eventually(counted)
+    (found,) = await visit.customers(user_id=str(customer))
+    assert found["facts"]["orders"] == 1
+    assert [one["key"] for one in found["tracks"]["order"]] == [str(order)]
+    assert found["identities"]["email"] == [visit.email]

@@ -97,6 +97,20 @@ def test_an_order_that_was_voided_is_no_sale(sample: Callable[[str, str], Event]
     assert event.who == Who(user_id="115310627314723950", email="jon@example.com")
 
 
+def test_a_refund_is_one_to_however_many_subscriptions_it_is_delivered() -> None:
+    raw = json.dumps({"id": 509562969, "order_id": 7}).encode()
+    found = {
+        event.id
+        for webhook_id in ("w1", "w2")
+        for event in events_in(
+            decided(
+                open_delivery(raw, as_asgi(shopify_headers("refunds/create", raw, "secret", webhook_id=webhook_id)))
+            )
+        )
+    }
+    assert found == {"shopify:refund:509562969"}
+
+
 def test_a_refund_is_the_money_that_went_back_and_finds_its_customer_by_the_order(
     sample: Callable[[str, str], Event],
 ) -> None:
