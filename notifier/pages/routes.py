@@ -1,19 +1,17 @@
 """What each page does. GET and HEAD show, POST acts: what scans mail opens every link, and must move nobody.
 
-A click and an open picture are noted by GET, for there is no other way; they say that it happened, and move nobody
-either (message events count as nobody's doing).
+A click and an open picture are noted (`noting`), which moves nobody either.
 """
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from notifier import feedback, saying
@@ -21,22 +19,19 @@ from notifier.in_force import Terms
 from notifier.links import PREFIX, VALID, Act, LinkMaker, Refusal, Token
 from notifier.outbox import say
 from notifier.pages import forms
+from notifier.pages.noting import Noting
 from notifier.pages.pace import Pace
 from notifier.pages.showing import Reader, page, reader_of, said, stranger
 from notifier.saying import About
-from notifier.shown import safe_url
 from notifier.store import UNAVAILABLE
 from notifier.suppression import NOTHING, place_of, standing
 from notifier.surveys import SCALES
-from services.contracts.events import Event
 from services.contracts.storefront import Storefront
 from services.errors import NoShop
 from services.postgres import transaction
 
 log = structlog.get_logger()
 
-DOT: Final = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
-"""A transparent GIF of one pixel."""
 IN_WORDS: Final = frozenset({"delivery"})
 """Surveys whose scores are answers in words, not numbers on a scale."""
 
@@ -63,22 +58,22 @@ class Pages:
         self._in_force = in_force
         self._clock = clock
         self._pace = Pace()
+        self._noting = Noting(engine, links.signer, clock, self._pace, lambda: stranger(self._only_storefront()))
 
     def routes(self) -> list[BaseRoute]:
-        both, get = ["GET", "POST"], ["GET"]
+        both = ["GET", "POST"]
         return [
             self._route(Act.UNSUBSCRIBE, self._unsubscribe, both),
             self._route(Act.PREFERENCES, self._preferences, both),
             self._route(Act.CONFIRM, self._confirm, both),
             self._route(Act.ANSWER, self._answer, both),
-            Route(f"{PREFIX}/{Act.CLICK}/{{token}}", self._click, methods=get),
-            Route(f"{PREFIX}/{Act.OPEN}/{{token}}", self._open, methods=get),
+            *self._noting.routes(),
         ]
 
     def _route(self, act: Act, show: Page, methods: list[str]) -> BaseRoute:
         async def answer(request: Request) -> Response:
             try:
-                opened = await self._opened(act, request.path_params["token"])
+                opened = await self._opened(act, request)
                 return opened if isinstance(opened, Response) else await show(request, opened)
             except forms.TooLong:
                 lost = stranger(self._only_storefront())
@@ -93,9 +88,9 @@ class Pages:
 
         return Route(f"{PREFIX}/{act}/{{token}}", answer, methods=methods)
 
-    async def _opened(self, act: Act, text: str) -> Opened | Response:
+    async def _opened(self, act: Act, request: Request) -> Opened | Response:
         nobody = stranger(self._only_storefront())
-        token = self._links.signer.read(act, text, self._clock())
+        token = self._links.signer.read(act, request.path_params["token"], self._clock())
         match token:
             case Refusal.FORGED:
                 return said(nobody, nobody.words.forged, status=404)
@@ -103,7 +98,8 @@ class Pages:
                 return said(nobody, nobody.words.expired, status=410)
             case Token():
                 pass
-        if not self._pace.allows(token.message, self._clock()):
+        ends_mail = act is Act.UNSUBSCRIBE and request.method == "POST"  # is refused to nobody
+        if not self._pace.allows(token.message, self._clock()) and not ends_mail:
             return said(nobody, nobody.words.too_often, status=429)
         async with self._engine.connect() as connection:
             about = await feedback.about(connection, token.message)
@@ -196,35 +192,6 @@ class Pages:
         async with transaction(self._engine) as connection:
             await say(connection, [answer, saying.answered_by_hand(about, Act.ANSWER, now)], now)
 
-    async def _click(self, request: Request) -> Response:
-        """Leads on whatever happens here: the address was signed with the message."""
-        nobody = stranger(self._only_storefront())
-        token = self._links.signer.read(Act.CLICK, request.path_params["token"], self._clock())
-        url = safe_url(token.detail) if isinstance(token, Token) else None
-        if not isinstance(token, Token) or url is None:
-            expired = token is Refusal.EXPIRED
-            return said(
-                nobody, nobody.words.expired if expired else nobody.words.forged, status=410 if expired else 404
-            )
-        if _by_a_reader(request) and self._pace.allows(token.message, self._clock()):
-            await self._note(token.message, lambda about, now: saying.followed(about, url, now))
-        return RedirectResponse(url, 302, headers={"cache-control": "no-store", "referrer-policy": "no-referrer"})
-
-    async def _open(self, request: Request) -> Response:
-        token = self._links.signer.read(Act.OPEN, request.path_params["token"], self._clock())
-        if isinstance(token, Token) and _by_a_reader(request) and self._pace.allows(token.message, self._clock()):
-            await self._note(token.message, saying.opened)
-        return Response(DOT, media_type="image/gif", headers={"cache-control": "no-store"})
-
-    async def _note(self, message: UUID, event: Callable[[About, datetime], Event | None]) -> None:
-        now = self._clock()
-        try:
-            async with transaction(self._engine) as connection:
-                if (about := await feedback.about(connection, message)) is not None:
-                    await say(connection, [event(about, now)], now)
-        except UNAVAILABLE as error:
-            log.warning("what a mail met with can't be noted", error=type(error).__name__)
-
 
 async def _wanted(connection: AsyncConnection, opened: Opened) -> dict[str, bool]:
     """The channels that could reach them, and whether marketing goes there now."""
@@ -238,9 +205,3 @@ async def _wanted(connection: AsyncConnection, opened: Opened) -> dict[str, bool
             found[channel] = profile.consent.get(channel, storefront.assume_consent)
     found["email"] = found["email"] and against.against(marketing=True) is None
     return found
-
-
-def _by_a_reader(request: Request) -> bool:
-    """Not to be asked of HEAD, nor of a browser that loads ahead what nobody has chosen yet."""
-    hints = (request.headers.get("sec-purpose", ""), request.headers.get("purpose", ""))
-    return request.method == "GET" and not any("prefetch" in hint for hint in hints)
