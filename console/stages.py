@@ -11,8 +11,9 @@ LIFECYCLE: Final = "lifecycle"
 
 BESIDE: Final[Mapping[str, Sequence[str]]] = {
     "cart": ("active", "abandoned", "ordered"),
+    "checkout": ("begun", "failed", "abandoned", "completed"),
     "order": ("placed", "shipped", "delivered", "refunded", "cancelled"),
-    "satisfaction": ("neutral", "happy", "unhappy"),
+    "satisfaction": ("neutral", "happy", "promoter", "unhappy"),
     "newsletter": ("subscribed", "unsubscribed"),
     "opt_in": ("asked", "confirmed"),
     "onboarding": ("started", "stalled", "finished"),

@@ -8,6 +8,7 @@ from notifier.followups import ONCE_PER_INSTANCE, Entered, FollowUp, FollowUps, 
 from notifier.followups_slips import Slips
 from notifier.followups_written import CustomerOnce, FollowUpWritten, WhenWritten
 from notifier.followups_written import FollowUpsWritten as FollowUpsWritten
+from notifier.shipped import lay_under
 from notifier.steps_file import read_steps
 from services.errors import ShopError
 from services.shop import YamlFile
@@ -40,6 +41,8 @@ def _follow_up(source: YamlFile, name: str, slips: Slips) -> FollowUp | None:
     """Reads one to its end, whatever is wrong on the way; None if what is left of it says too little."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", name):
         slips.add([], f"`{name}` can't name a follow-up; use a-z, 0-9 and -, as in `abandoned-cart`")
+    if not lay_under(source, name, slips):
+        return None
     fitted = source.fitting([name], FollowUpWritten)
     for slip in fitted.slips:
         slips.add(slip.where, slip.message, slip.character)

@@ -1,6 +1,6 @@
 """What `followups.yaml` may say, as it is written; an unknown key is a fault. `followups_file` reads it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -8,6 +8,8 @@ from msgspec import Meta
 from services.contracts.storefront import Delivery
 from services.written import Condition, Span
 
+_PURPOSE: Final = "Marketing needs consent. Transactional is about something the customer did."
+_MAX_AGE: Final = "How long after its time a message is still worth sending."
 Template = Annotated[
     str,
     Meta(
@@ -100,9 +102,9 @@ class FollowUpWritten(StepWritten, frozen=True, kw_only=True, forbid_unknown_fie
     when: WhenWritten
     purpose: Annotated[
         Literal["marketing", "transactional"],
-        Meta(description="Marketing needs consent. Transactional is about something the customer did."),
+        Meta(description=_PURPOSE),
     ]
-    max_age: Annotated[Span, Meta(description="How long after its time a message is still worth sending.")]
+    max_age: Annotated[Span, Meta(description=_MAX_AGE)]
     until: UntilWritten | None = None
     once_per: Annotated[
         Literal["instance", "cause"] | CustomerOnce | None,
@@ -127,5 +129,16 @@ class FollowUpWritten(StepWritten, frozen=True, kw_only=True, forbid_unknown_fie
     steps: Annotated[list[StepWritten], Meta(description="The messages, one after the other.")] = []
 
 
-FollowUpsWritten = dict[str, FollowUpWritten]
-"""`followups.yaml`: each by its name."""
+class FollowUpLaid(FollowUpWritten, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """As an editor may see it: what is not said may stand in what is extended."""
+
+    extends: Annotated[
+        Literal["shipped"] | None, Meta(description="The one of this name that comes along, but for what stands here.")
+    ] = None
+    when: WhenWritten | None = None  # type: ignore[assignment]
+    purpose: Annotated[Literal["marketing", "transactional"] | None, Meta(description=_PURPOSE)] = None  # type: ignore[assignment]
+    max_age: Annotated[Span | None, Meta(description=_MAX_AGE)] = None  # type: ignore[assignment]
+
+
+FollowUpsWritten = dict[str, FollowUpLaid | Literal["shipped"]]
+"""`followups.yaml`: each by its name. `shipped` is the one of this name that comes along, all of it."""

@@ -259,7 +259,7 @@ class _Folding:
         event, own = entry.event, is_own(track.per, entry.event.name)
         began = instance.opened == entry.position
         if own:
-            instance = touched(instance, track.per, entry)
+            instance = touched(instance, track, entry)
             if event.name in track.remembered:
                 said = dict.fromkeys(track.remembered[event.name], Latest(event.occurred_at, entry.cause))
                 instance = replace(instance, last={**instance.last, **said})

@@ -221,10 +221,10 @@ class Instances:
                 del self.left[next(iter(self.left))]
 
 
-def touched(instance: Instance, per: Per, entry: Entry) -> Instance:
+def touched(instance: Instance, track: Track, entry: Entry) -> Instance:
     """After an event of its own: contents, the time from which `idle` counts, and what leads to a cart."""
-    subject: Subject = subject_after(instance.subject, per, entry)
-    said = checkouts_named(entry.event) if per is Per.CART else ()
+    subject: Subject = subject_after(instance.subject, track, entry)
+    said = checkouts_named(entry.event) if track.per is Per.CART else ()
     tied = (*(id_ for id_ in instance.tied if id_ not in said), *said)[-MOST_TIED:] if said else instance.tied
     return replace(instance, touched_at=entry.event.occurred_at, touched_by=entry.cause, subject=subject, tied=tied)
 

@@ -14,7 +14,7 @@ import msgspec
 from services.contracts.changes import Subject
 from services.contracts.events import MESSAGE_EVENTS, Event, Name, Rank, SaidBy, rank_of
 from stage_engine.history import Entry
-from stage_engine.model.model import Per
+from stage_engine.model.model import Per, Track
 from stage_engine.money import currency_of, first_amount, lines_of, lines_value, money, quantity
 from stage_engine.orders import ORDER_EVENTS, amounts, order_key, said_id
 
@@ -81,15 +81,31 @@ def key_of(per: Per, entry: Entry) -> str:
             return order_key(entry.event)
 
 
-def subject_after(subject: Subject, per: Per, entry: Entry) -> Subject:
-    """The contents after the event, which is one of the instance's own."""
-    match per:
+def subject_after(subject: Subject, track: Track, entry: Entry) -> Subject:
+    """The contents after the event, which is one of the instance's own.
+
+    A customer's own track that begins with a look at a product is about the one looked at last.
+    """
+    match track.per:
         case Per.CUSTOMER:
-            return subject
+            looks = track.begins_on is not None and Name.PRODUCT_VIEWED in track.begins_on
+            return _look_after(subject, entry.event) if looks else subject
         case Per.CART | Per.CHECKOUT:
             return _cart_after(subject, entry.event)
         case Per.ORDER:
             return _order_after(subject, entry.event)
+
+
+def _look_after(subject: Subject, event: Event) -> Subject:
+    if event.name != Name.PRODUCT_VIEWED:
+        return subject
+    known = next((line for line in subject.items if _line_key(line) == _line_key(event.properties)), None)
+    line = _line(event.properties, event, known, 1)
+    return Subject(
+        items=[line],
+        currency=(_trusted(event) and currency_of(event.properties)) or (subject.currency if known else None),
+        url=line.get("url"),
+    )
 
 
 def holds_more(subject: Subject, event: Event) -> bool:

@@ -51,6 +51,7 @@ class Name:
     GROUP_JOINED: Final = "Group Joined"
     PAGE_VIEWED: Final = "Page Viewed"
     SCREEN_VIEWED: Final = "Screen Viewed"
+    PRODUCT_VIEWED: Final = "Product Viewed"
     PRODUCT_ADDED: Final = "Product Added"
     PRODUCT_REMOVED: Final = "Product Removed"
     CART_UPDATED: Final = "Cart Updated"

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from notifier.followups_file import read_follow_ups
+from notifier.shipped import shipped
 from services.contracts.storefront import Sender, Storefront
 from services.contracts.vocabulary import NAMES
-from services.shop import YamlFile, default_shop
 from stage_engine.model.load import PRESETS, load_model, presets
 from stage_engine.model.model import EventRule, Model, Track
 from stage_engine.scenarios.coverage import covered
@@ -159,10 +158,9 @@ def test_all_that_a_row_names_is_there(section: str, row: list[str]) -> None:
         assert set(quoted(kpi)) <= set(model(preset).facts)
         if shown_by:
             assert shown_by in {one.scenario.name for one in played(preset)}
-    follow_ups = read_follow_ups(YamlFile(default_shop() / "followups.yaml"))
-    assert set(quoted(follow_up)) <= set(follow_ups)
+    assert set(quoted(follow_up)) <= set(shipped())
     coming = follow_up.partition("*coming*: ")[2].split(", ")
-    assert not set(coming) & set(follow_ups), "this follow-up has come"
+    assert not set(coming) & set(shipped()), "this follow-up has come"
 
 
 def test_the_rule_that_wins_back_is_the_one_that_is_named() -> None:

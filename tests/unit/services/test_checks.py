@@ -44,7 +44,7 @@ def test_the_shops_that_come_along_are_sound(directory: Path) -> None:
     summary, *told = found.output.splitlines()
     assert (found.exit_code, summary.split(": ")[-1]) == (0, "sound")
     assert told[0].endswith("can get in a week:")
-    assert found.output.startswith(f"{directory}/: 1 storefront, 6 tracks, ")
+    assert found.output.startswith(f"{directory}/: 1 storefront, 8 tracks, ")
     assert re.search(r"2 follow-ups, 2 templates, \d+ scenarios: sound$", summary)
 
 
@@ -139,7 +139,7 @@ def test_programs_get_json(shop: Path) -> None:
             "fix": "write it as in EUR",
         }
     ]
-    assert said["counts"]["track"] == 6
+    assert said["counts"]["track"] == 8
 
 
 def test_without_a_name_the_shop_of_the_environment_is_checked(shop: Path) -> None:
@@ -151,7 +151,7 @@ def test_keys_that_yaml_takes_for_something_else_are_names(shop: Path) -> None:
     text = (shop / "followups.yaml").read_text(encoding="utf-8")
     (shop / "followups.yaml").write_text(text.replace("thank-you:", "2026:") + "true: {}\n", encoding="utf-8")
     assert [line.split(";")[0] for line in told(shop)] == [
-        f"followups.yaml:15:1 `{key}` is missing" for key in ("max_age", "purpose", "when")
+        f"followups.yaml:34:1 `{key}` is missing" for key in ("max_age", "purpose", "when")
     ]
 
 

@@ -241,7 +241,8 @@ def test_where_carts_are_not_parallel_an_order_ends_all_whatever_it_names() -> N
 def test_a_tie_changes_no_key_and_no_name() -> None:
     carts = [added("0s"), added("1s", cart=None, who={"anonymous_id": "a1"})]
     ties = [started("2s", cart_id="c1", order_id="x"), started("3s", who={"anonymous_id": "a1"}, order_id="y")]
-    assert [i.id for i in see(carts, ties).state.instances] == [i.id for i in see(carts).state.instances]
+    tied = [i.id for i in see(carts, ties).state.instances if i.track != "checkout"]
+    assert tied == [i.id for i in see(carts).state.instances]
 
 
 # Beginning again
