@@ -22,7 +22,9 @@ EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 Given = str | int | float | bool | None
 """An id as clients send it."""
 
-_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,12})?")  # 15 digits are what a double keeps
+_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,12})?")
+_KEPT: Final = 15
+"""Digits that a double keeps, wherever the point stands: with more an amount would not be the one that was written."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -117,7 +119,7 @@ def as_number(text: str) -> int | float | str:
     """`"18.90"` → 18.9, `"2"` → 2; text that is no plain number (`"1,234"`, `"1e9"`, `"NaN"`) stays text."""
     bare = text.strip()
     found = _NUMBER.fullmatch(bare)
-    if found is None:
+    if found is None or sum(map(str.isdecimal, bare)) > _KEPT:
         return text
     return float(bare) if found[1] else int(bare)
 

@@ -1,6 +1,7 @@
 """One vocabulary: names, numbers, ids, addresses. Both dialects go through it, here by the native one."""
 
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -49,11 +50,18 @@ def test_a_name_settles_at_once(name: str) -> None:
         ("Fedex", "Fedex"),
         ("٣", "٣"),
         ("9" * 16, "9" * 16),
+        ("123456789012.345", 123456789012.345),
+        ("123456789012.3456", "123456789012.3456"),
     ],
 )
 def test_only_plain_numbers_in_text_become_numbers(text: str, number: float | str) -> None:
     assert as_number(text) == number
     assert type(as_number(text)) is type(number)
+
+
+@given(st.decimals(-(10**9), 10**9, places=4, allow_nan=False))
+def test_an_amount_in_text_stays_exact(amount: Decimal) -> None:
+    assert Decimal(str(as_number(format(amount, "f")))) == amount
 
 
 def test_numbers_and_ids_are_put_right_in_products_too() -> None:
