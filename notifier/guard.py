@@ -16,7 +16,7 @@ from notifier.plan import ended_elsewhere, happened_in, stands
 from notifier.quiet import quiet_until, zone_of
 from notifier.reach import Aim, Reachable, aim
 from notifier.reasons import Reason
-from services.contracts.storefront import Storefront
+from services.contracts.storefront import Delivery, Redirect, Storefront
 
 FRESH: Final = timedelta(seconds=60)
 """How old `known_until` may be: beyond that an order may lie somewhere that would end what we are about to send."""
@@ -171,7 +171,6 @@ def _timed(
     now: datetime,
 ) -> Decision:
     """It could go. Whether it does is a matter of the draw, the hour, and of what else the customer gets."""
-    beside, customer = circumstances.beside, circumstances.customer
     limits = Limits(
         follow_up=follow_up.name,
         occasion=message.occasion,
@@ -179,29 +178,60 @@ def _timed(
         cap=cap_of(storefront, aimed.channel, marketing=follow_up.marketing),
         cool_down=follow_up.cool_down,
     )
-    drawn_as = beside.drawn_as or customer.id
-    if cooling(limits, beside.given, now):
+    drawn_as = circumstances.beside.drawn_as or circumstances.customer.id
+    if cooling(limits, circumstances.beside.given, now):
         return Withhold(why=Reason.COOL_DOWN)
     if held_out(follow_up, drawn_as):
         return Withhold(why=Reason.HOLDOUT)
-    quiet = storefront.quiet_hours if follow_up.marketing and aimed.channel != WEBHOOK else None
-    if quiet is not None and (until := quiet_until(quiet, zone_of(customer.profile, storefront), now)) is not None:
-        return _wait(message, until, Reason.QUIET_HOURS)
-    left = room(limits, beside.given, now)
-    if left == 0:
-        return _wait(message, room_at(limits, beside.given, now), Reason.CAPPED)
-    if left is not None and beside.ahead >= left:
-        return _wait(message, now + LOOK_AGAIN, Reason.OUTRANKED)
+    waits = _waits(message, follow_up, storefront, limits, circumstances, now)
+    if waits is not None:
+        return waits
+    addressed = _delivered(aimed, follow_up.delivery or storefront.delivery)
+    if addressed is None:
+        return Withhold(why=Reason.SHADOW)
     variant = message.variant or variant_of(follow_up, step, drawn_as)
     return Send(
-        address=aimed.address,
-        claim=aimed.claim,
+        address=addressed.address,
+        claim=addressed.claim,
         channel=aimed.channel,
         variant=variant,
         coupon=_coupon(message, step, variant, now),
         drawn_as=drawn_as,
         limits=limits,
     )
+
+
+def _waits(
+    message: Message,
+    follow_up: FollowUp,
+    storefront: Storefront,
+    limits: Limits,
+    circumstances: Circumstances,
+    now: datetime,
+) -> Defer | Withhold | None:
+    """For the morning, for room, or for something more important."""
+    beside = circumstances.beside
+    quiet = storefront.quiet_hours if follow_up.marketing and limits.channel != WEBHOOK else None
+    zone = zone_of(circumstances.customer.profile, storefront)
+    if quiet is not None and (until := quiet_until(quiet, zone, now)) is not None:
+        return _wait(message, until, Reason.QUIET_HOURS)
+    left = room(limits, beside.given, now)
+    if left == 0:
+        return _wait(message, room_at(limits, beside.given, now), Reason.CAPPED)
+    if left is not None and beside.ahead >= left:
+        return _wait(message, now + LOOK_AGAIN, Reason.OUTRANKED)
+    return None
+
+
+def _delivered(aimed: Aim, delivery: Delivery) -> Aim | None:
+    """Where it goes in the end; None for nowhere. Only mail is redirected: a program takes its own, or nothing."""
+    match delivery:
+        case "live":
+            return aimed
+        case Redirect(redirect=address) if aimed.channel == EMAIL:
+            return Aim(channel=aimed.channel, address=address)
+        case _:
+            return None
 
 
 def _wait(message: Message, until: datetime | None, why: Reason) -> Defer | Withhold:

@@ -9,9 +9,11 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier.addresses import masked
+from notifier.beside_reads import former_ids
 from notifier.followups import EMAIL
 from notifier.status import Status
 from notifier.tables import messages
+from services.postgres import among
 
 
 class MessageView(BaseModel):
@@ -24,6 +26,7 @@ class MessageView(BaseModel):
     follow_up: str
     step: int
     variant: str | None
+    coupon_code: str | None
     customer_id: UUID
     channel: str
     status: Status
@@ -50,7 +53,10 @@ class Summary(BaseModel):
 
 
 async def of_customer(engine: AsyncEngine, customer: UUID, limit: int) -> MessageList:
-    return await _read(engine, messages.c.customer_id == customer, limit)
+    """Also those that went to them under an id that has become theirs."""
+    async with engine.connect() as connection:
+        former = await former_ids(connection, [customer])
+    return await _read(engine, among(messages.c.customer_id, {customer, *former}), limit)
 
 
 async def latest(engine: AsyncEngine, status: Status | None, limit: int) -> MessageList:
@@ -84,6 +90,7 @@ def _view(row: Any) -> MessageView:  # noqa: ANN401  a row of messages
         follow_up=row.follow_up,
         step=row.step,
         variant=row.variant,
+        coupon_code=row.coupon_code,
         customer_id=row.customer_id,
         channel=row.channel,
         status=Status(row.status),

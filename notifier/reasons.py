@@ -31,6 +31,7 @@ class Reason(StrEnum):
     QUIET_HOURS = "quiet_hours"
     CAPPED = "capped"
     OUTRANKED = "outranked"
+    SHADOW = "shadow"
 
 
 RECONSIDERED: Final = frozenset(

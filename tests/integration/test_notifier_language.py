@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from notifier import reads
 from notifier.channels.channel import Payload
 from notifier.followups import EMAIL, WEBHOOK, Coupon, Entered, FollowUp, OncePer, Step, Variant
 from notifier.links import SAMPLE
@@ -246,6 +247,9 @@ async def test_what_a_guest_was_sent_counts_for_whom_they_turn_out_to_be(world: 
         ("other", 1, Status.PENDING, Reason.CAPPED),
     ]
     assert {row[0] for row in await told(world, messages.c.drawn_as)} == {uid("guest"), None}
+    shown = (await reads.of_customer(world.engine, uid("ada"), 10)).messages
+    assert {(view.follow_up, view.status) for view in shown} >= {("abandoned-cart", Status.SENT)}
+    assert len(shown) == 3
 
 
 async def test_an_order_on_its_own_track_ends_what_waits_and_its_retraction_lets_it_go(world: World) -> None:

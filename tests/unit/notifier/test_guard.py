@@ -18,7 +18,7 @@ from notifier.reasons import RECONSIDERED, Reason
 from services.conditions import Condition, compile_condition
 from services.contracts.changes import Address, Profile, Subject
 from services.contracts.events import SaidBy
-from services.contracts.storefront import Cap, Endpoint, QuietHours
+from services.contracts.storefront import Cap, Endpoint, QuietHours, Redirect
 from services.shop import Sender, Storefront
 from tests.unit.notifier.builders import ABANDONED_CART, NOON, THANK_YOU, changed, transition, uid
 
@@ -367,6 +367,20 @@ def test_who_is_held_out_would_have_got_it_and_stays_so_under_another_id() -> No
     half = replace(ABANDONED_CART, holdout=0.5)
     drawn = [asked(follow_up=half, beside=Beside(drawn_as=uid(str(n)))) for n in range(9)]
     assert {decision == Withhold(why=Reason.HOLDOUT) for decision in drawn} == {True, False}
+
+
+def test_in_the_shadow_nothing_goes_and_what_is_redirected_goes_to_the_shop() -> None:
+    assert asked(storefront=shop(delivery="shadow")) == Withhold(why=Reason.SHADOW)
+    assert asked(follow_up=replace(ABANDONED_CART, delivery="shadow")) == Withhold(why=Reason.SHADOW)
+    assert asked(storefront=shop(delivery="shadow"), who=profile(None)) == Withhold(why=Reason.NO_ADDRESS)
+    staging = Redirect(redirect="staging@shop.example")
+    claimed = profile(said_by=SaidBy.BROWSER)
+    assert where(asked(storefront=shop(delivery=staging), who=claimed)) == ("staging@shop.example", False)
+    assert isinstance(
+        asked(storefront=shop(delivery=staging), follow_up=replace(ABANDONED_CART, delivery="live")), Send
+    )
+    there = shop(delivery=staging, endpoints={"e": Endpoint(url="https://hooks.example")})
+    assert asked(storefront=there, follow_up=saying(channels=("webhook",), endpoint="e")) == Withhold(why=Reason.SHADOW)
 
 
 def test_a_message_carries_its_variant_and_its_coupon() -> None:
