@@ -32,6 +32,7 @@ class Reason(StrEnum):
     CAPPED = "capped"
     OUTRANKED = "outranked"
     SHADOW = "shadow"
+    PACED = "paced"
 
 
 RECONSIDERED: Final = frozenset(

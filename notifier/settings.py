@@ -19,6 +19,15 @@ from notifier.links import LinkMaker, Signer
 from services.settings import Duration, Group, HttpSettings, KafkaSettings, PostgresSettings, Settings
 
 
+def _json(given: Any) -> Any:  # noqa: ANN401  what pydantic hands over
+    if not isinstance(given, str):
+        return given
+    try:
+        return msgspec.json.decode(given)
+    except msgspec.DecodeError as error:
+        raise ValueError(f'must be JSON, as in {{"gmail.com": 20}}: {error}') from None
+
+
 def _bounces_to(address: str) -> str:
     given = deliverable(address)
     if given is None or "+" in given:
@@ -38,6 +47,10 @@ class SmtpSettings(Group):
     bounces_to: Annotated[str, AfterValidator(_bounces_to)] | None = Field(
         default=None,
         description="a mailbox of yours that takes `+…` after its name: each mail's bounces go to one of its own there",
+    )
+    pace: Annotated[dict[str, Annotated[float, Field(gt=0)]], NoDecode, BeforeValidator(_json)] | None = Field(
+        default=None,
+        description='JSON: mails a second of each notifier by domain, {"gmail.com": 20}; none: what large ones bear',
     )
     connections: int = Field(default=4, ge=1, le=50, description="kept open and used again; so many mails at a time")
     timeout: Duration = Field(

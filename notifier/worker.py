@@ -180,6 +180,9 @@ class Worker:
         match guard(claimed.message, circumstances, now):
             case Send(channel=channel) if channel != claimed.channel:
                 return Settled(id=claimed.message.id, status=Status.PENDING, channel=channel)
+            case Send(address=address) if (until := self._channel.wait(address, now)) is not None:
+                MESSAGES.labels(claimed.follow_up, "deferred").inc()
+                return Settled(id=claimed.message.id, status=Status.PENDING, due_at=until, reason=Reason.PACED)
             case Send() as send if follow_up is not None and storefront is not None:
                 links = self._links.of(claimed.message.id, claimed.message.expires_at)
                 return _counted(packed(terms.renderer, claimed, follow_up, storefront, send, links), follow_up.name)
@@ -264,7 +267,7 @@ class Worker:
 
 def _counted(packed: Ready | Settled, follow_up: str) -> Ready | Settled:
     if isinstance(packed, Settled):
-        MESSAGES.labels(follow_up, "dead").inc()
+        MESSAGES.labels(follow_up, str(packed.status)).inc()
     return packed
 
 

@@ -78,6 +78,10 @@ class Channel(Protocol[C]):
         """Whether its receivers drop what comes twice under one id: then what had no answer is repeated."""
         ...
 
+    def wait(self, address: str, now: datetime) -> datetime | None:
+        """None when something may go there now, and then it counts; else when to ask again."""
+        ...
+
     async def open(self, wanted: int) -> Sequence[C]:
         """Up to so many connections; fewer, or none, when the far side can't be reached. Give each back."""
         ...

@@ -20,6 +20,7 @@ from aiosmtplib import SMTPStatus
 from notifier.addresses import deliverable, masked
 from notifier.bounces.report import HEADER, METADATA, says_no_such_address
 from notifier.channels.channel import Parcel
+from notifier.channels.pace import USUAL, Pace
 from notifier.followups import Purpose
 from notifier.outcomes import Dead, Delivered, Outcome, Unknown, nobody_there, refused_for_now
 from notifier.render import Rendered
@@ -231,6 +232,7 @@ class EmailChannel:
         self._tls = settings.tls_context()
         self._idle: deque[SmtpConnection] = deque()
         self._rest_until: datetime | None = None
+        self._pace = Pace(USUAL if settings.pace is None else settings.pace)
 
     @property
     def size(self) -> int:
@@ -244,6 +246,9 @@ class EmailChannel:
     def repeats_known(self) -> bool:
         """A person reads both."""
         return False
+
+    def wait(self, address: str, now: datetime) -> datetime | None:
+        return self._pace.wait(address, now)
 
     async def open(self, wanted: int) -> list[SmtpConnection]:
         await self._drop_stale()

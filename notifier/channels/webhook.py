@@ -202,6 +202,10 @@ class WebhookChannel:
     def repeats_known(self) -> bool:
         return True
 
+    def wait(self, address: str, now: datetime) -> datetime | None:  # noqa: ARG002  the interface
+        """Endpoints say themselves when it is too much for them (429)."""
+        return None
+
     async def open(self, wanted: int) -> list[WebhookConnection]:
         if self._session is None:
             self._session = self._made()

@@ -46,9 +46,13 @@ class World:
     follow_ups: FollowUps = field(default_factory=lambda: FOLLOW_UPS)
     shop: Shop = SHOP
 
-    def worker(self, *, port: int | None = None) -> Worker:
+    def worker(self, *, port: int | None = None, pace: dict[str, float] | None = None) -> Worker:
         smtp = SmtpSettings(
-            host="127.0.0.1", port=port or self.server.port, security="none", timeout=timedelta(seconds=2)
+            host="127.0.0.1",
+            port=port or self.server.port,
+            security="none",
+            timeout=timedelta(seconds=2),
+            pace=pace,
         )
         self.channels.append(EmailChannel(smtp, self.clock))
         queue = Queue(self.engine, sending_lease=LEASE)

@@ -325,3 +325,19 @@ async def test_an_address_that_the_server_does_not_have_gets_nothing_more(world:
     await drained(worker)
     assert sorted(await world.rows(), key=str) == [(Status.DEAD, None), (Status.WITHHELD, Reason.SUPPRESSED)]
     assert world.server.taken == []
+
+
+async def test_a_domain_that_is_paced_gets_its_mail_bit_by_bit_and_holds_up_nobody_elses(world: World) -> None:
+    for number in range(12):
+        domain = "gmail.com" if number < 10 else "mail.example"
+        await world.know(f"c{number}@{domain}", customer=f"c{number}")
+        await world.move(transition("abandoned", cause=f"e{number}", instance=f"i{number}"), customer=f"c{number}")
+    worker = world.worker(pace={"gmail.com": 2})
+    await drained(worker)
+    to = [mail.rcpt_tos[0].rpartition("@")[2] for mail in world.server.taken]
+    assert sorted(to) == ["gmail.com"] * 2 + ["mail.example"] * 2
+    assert [row for row in await world.rows() if row[0] == Status.PENDING] == [(Status.PENDING, Reason.PACED)] * 8
+    for _ in range(10):
+        await world.pass_by(timedelta(seconds=1))
+        await drained(worker)
+    assert len(world.server.taken) == 12
