@@ -17,6 +17,7 @@ from services.settings import PostgresSettings, Settings
 from stage_engine.asking import Answer, ask_why, current, led_to
 from stage_engine.in_force import InForce
 from stage_engine.rules import Rules
+from stage_engine.why_messages import message_lines, messages_of, messages_view
 from stage_engine.why_screen import WIDTH, screen
 from stage_engine.why_view import why_view
 
@@ -41,18 +42,25 @@ def answering(
                 raise ConfigurationError(f"there is no storefront `{storefront}`; there are: {known}")
             async with reading(engine) as connection:
                 answers = await _answers(connection, rules, asked, storefront, at)
+                told = [await messages_of(connection, one.customer.id, at or datetime.now(UTC)) for one in answers]
         finally:
             await engine.dispose()
         if as_json:
-            views = [why_view(answer.customer, answer.why, answer.events, rules.model) for answer in answers]
+            views = [
+                {
+                    **why_view(answer.customer, answer.why, answer.events, rules.model),
+                    "messages": messages_view(messages),
+                }
+                for answer, messages in zip(answers, told, strict=True)
+            ]
             typer.echo(json.dumps({"customers": views}, indent=2, ensure_ascii=False))
             return
         console = Console(highlight=False)
         console.width = min(console.width, WIDTH) if console.is_terminal else WIDTH
-        for number, answer in enumerate(answers):
+        for number, (answer, messages) in enumerate(zip(answers, told, strict=True)):
             if number:
                 console.rule()
-            console.print(screen(answer, rules.model))
+            console.print(screen(answer, rules.model), *message_lines(messages), sep="\n")
 
     return main
 

@@ -1,5 +1,6 @@
 """Why a customer stands where they do, asked of the real engine over HTTP and by `stagepost why`."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -91,7 +92,19 @@ async def test_a_journey_is_explained_now_and_as_of_then(visit: Visit, eventuall
 
     as_json = stagepost_why(visit.stack, before["id"], "--at", at(15), "--json")
     (told,) = json.loads(as_json.stdout)["customers"]
-    assert told == then, "over Postgres as over HTTP"
+    assert told == {**then, "messages": []}, "over Postgres as over HTTP"
+
+
+async def test_what_they_were_sent_and_what_not_is_said_beside(visit: Visit, eventually: Eventually) -> None:
+    await visit.post("Product Added", properties={"cart_id": f"c-{visit.run}", **FERN})
+
+    async def says(line: str) -> bool:
+        said = await asyncio.to_thread(stagepost_why, visit.stack, "--user-id", visit.user)
+        return line in said.stdout
+
+    await eventually(lambda: says("abandoned-cart by email  withheld: no_address"))
+    await visit.post("Customer Identified", email=visit.email)
+    await eventually(lambda: says("abandoned-cart by email  sent"))
 
 
 async def test_a_cart_that_waits_says_until_when(visit: Visit, eventually: Eventually) -> None:
