@@ -114,7 +114,7 @@ class Inside(OSError):
     """A connection that the guard did not let happen."""
 
 
-class _Resolver(AbstractResolver):
+class GuardedResolver(AbstractResolver):
     """A name that leads inside, with any of its addresses, leads nowhere."""
 
     def __init__(self, allowed: Sequence[Network]) -> None:
@@ -232,7 +232,7 @@ class WebhookChannel:
             limit=self.size,
             force_close=True,  # what a kept connection did not answer might have been lost on either side of it
             use_dns_cache=False,
-            resolver=_Resolver(allowed),
+            resolver=GuardedResolver(allowed),
             socket_factory=guarded,
         )
         total, connect = self._settings.timeout.total_seconds(), CONNECT.total_seconds()

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import reads
-from notifier.channels.webhook import OFF_PAUSE, Inside, WebhookChannel
+from notifier.channels.webhook import OFF_PAUSE, GuardedResolver, Inside, WebhookChannel
 from notifier.claimed import Claimed
 from notifier.followups import WEBHOOK, Step
 from notifier.in_force import Terms
@@ -248,6 +248,13 @@ async def test_a_name_that_leads_inside_is_refused_when_it_is_connected_to(serve
     assert isinstance(outcome, Dead)
     assert "no address of the internet" in outcome.why
     assert server.requests == []
+
+
+async def test_a_name_leads_nowhere_when_any_of_its_addresses_is_inside() -> None:
+    allowing = GuardedResolver((ip_network("127.0.0.0/8"), ip_network("::1")))
+    assert await allowing.resolve("localhost", 80)
+    with pytest.raises(Inside):
+        await GuardedResolver(()).resolve("localhost", 80)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::ffff:127.0.0.1]", "localhost"])
