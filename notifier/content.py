@@ -67,13 +67,17 @@ class Code:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Concerned:
-    """Of whom a mail to the shop's own people speaks: `said` is what they said, `id` what operators know them by."""
+    """Of whom a mail to the shop's own people speaks: `id` is what operators know them by.
+
+    `survey` is what they answered (`csat`, `nps`, `delivery`; `cases` for a support case) and `score` how.
+    """
 
     id: str
     name: str | None
     email: str | None
     phone: str | None
-    said: str
+    survey: str | None
+    score: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

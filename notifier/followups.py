@@ -79,6 +79,7 @@ class Step:
 
     `after` counts from the transition: the waits of all steps up to this one. Of `channels` the first that can reach
     the customer is taken. `template` is None for what is only posted to an `endpoint`, or where all variants have one.
+    `to_staff`: to the shop's own people, about the customer.
     """
 
     number: int
@@ -89,6 +90,7 @@ class Step:
     coupon: Coupon | None = None
     condition: Condition | None = None
     variants: tuple[Variant, ...] = ()
+    to_staff: bool = False
 
     @property
     def templates(self) -> tuple[str, ...]:

@@ -61,6 +61,8 @@ def _made(name: str, written: FollowUpWritten, slips: Slips) -> FollowUp | None:
         slips.add(["max_age"], "nothing can be sent within no time; write how long it is worth sending, as in 24h")
     condition = slips.condition(["when", "if"], when.if_, names)
     steps = read_steps(written, names, slips)
+    if purpose is Purpose.MARKETING and any(step.to_staff for step in steps):
+        slips.add(["purpose"], "what goes to the shop's own people is no marketing; write `transactional`")
     holdout = _share(written.holdout, slips)
     if stage is None or max_age is None or once is None or not steps:
         return None

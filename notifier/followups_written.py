@@ -80,6 +80,10 @@ class StepWritten(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         Channel | list[Channel],
         Meta(description="Where it goes; of several the first that can reach the customer."),
     ] = "email"
+    to: Annotated[
+        Literal["customer", "staff"],
+        Meta(description="`staff`: to the shop's own people, as `staff` of storefronts.yaml says; transactional only."),
+    ] = "customer"
     template: Template | None = None
     endpoint: Annotated[str | None, Meta(description="Of channel `webhook`: which of the shop's endpoints.")] = None
     coupon: CouponWritten | None = None

@@ -6,7 +6,7 @@ import structlog
 
 from notifier.channels.channel import Content, Payload
 from notifier.claimed import Claimed
-from notifier.content import Material, content_of
+from notifier.content import Concerned, Material, content_of
 from notifier.followups import WEBHOOK, FollowUp
 from notifier.guard import Send
 from notifier.language import language_for
@@ -16,6 +16,7 @@ from notifier.render import Renderer, RenderError
 from notifier.status import Status
 from notifier.tracking import tracked
 from notifier.webhook_payload import payload_of
+from services.contracts.changes import Profile
 from services.contracts.storefront import Endpoint, Storefront
 
 log = structlog.get_logger()
@@ -48,7 +49,10 @@ def packed(
             content=_payload(claimed, follow_up, storefront.endpoints[send.address], send),
             unsubscribe=None,
         )
-    instance, profile = claimed.instance, claimed.customer.profile
+    instance, customer = claimed.instance, claimed.customer.profile
+    step = follow_up.step(claimed.message.step)
+    to_staff = step is not None and step.to_staff
+    profile = Profile() if to_staff else customer
     content = content_of(
         Material(
             storefront=storefront,
@@ -60,9 +64,9 @@ def packed(
             links=links,
             locale=language_for(profile, storefront, renderer.languages),
             coupon=send.coupon,
+            concerned=concerned(claimed) if to_staff else None,
         )
     )
-    step = follow_up.step(claimed.message.step)
     template, _ = step.look(send.variant) if step else (None, None)
     try:
         rendered = renderer.render(template or "", content)
@@ -82,3 +86,20 @@ def packed(
 
 def _payload(claimed: Claimed, follow_up: FollowUp, endpoint: Endpoint, send: Send) -> Payload:
     return Payload(body=payload_of(claimed, follow_up, endpoint, variant=send.variant, coupon=send.coupon))
+
+
+def concerned(claimed: Claimed) -> Concerned:
+    """Of whom the shop's own people are told, and what they said: what the rule that moved them looked at."""
+    profile = claimed.customer.profile
+    names = (profile.traits.get(name) for name in ("first_name", "last_name"))
+    addresses = {channel: address.value for channel, address in profile.addresses.items()}
+    move = next((move for move in claimed.instance.moves if move.id == claimed.message.transition), None)
+    survey, score = next(iter(move.facts.items()), (None, None)) if move is not None else (None, None)
+    return Concerned(
+        id=str(claimed.customer.id),
+        name=" ".join(name for name in names if isinstance(name, str)) or None,
+        email=addresses.get("email"),
+        phone=addresses.get("sms"),
+        survey=survey,
+        score=None if score is None else str(score),
+    )

@@ -42,6 +42,8 @@ def aim(follow_up: FollowUp, step: Step, storefront: Storefront, customer: Reach
 
 
 def _reach(channel: str, follow_up: FollowUp, step: Step, storefront: Storefront, customer: Reachable) -> Aim | Reason:
+    if step.to_staff:
+        return _staff(channel, storefront)
     said = customer.profile.consent.get(channel)
     if follow_up.marketing and said is False:
         return Reason.CONSENT_WITHDRAWN
@@ -51,6 +53,12 @@ def _reach(channel: str, follow_up: FollowUp, step: Step, storefront: Storefront
     if follow_up.marketing and not said and not storefront.assume_consent:
         return Reason.NO_CONSENT
     return _address(channel, follow_up, customer)
+
+
+def _staff(channel: str, storefront: Storefront) -> Aim | Reason:
+    """The shop's own people, whatever the customer has said about mail to themselves."""
+    address = deliverable(storefront.staff) if storefront.staff is not None else None
+    return Reason.NOT_CONFIGURED if address is None else Aim(channel=channel, address=address)
 
 
 def _address(channel: str, follow_up: FollowUp, customer: Reachable) -> Aim | Reason:

@@ -21,8 +21,10 @@ _ITEMS: Final = (
     ("Field Guide to Ferns", None, 1, "24.00"),
 )
 _SENT: Final = datetime(2030, 1, 1, 12, tzinfo=UTC)
-_ADA: Final = Concerned(id="0b3f8c1e", name="Ada Quill", email="ada@mail.example", phone="+49301234567", said="NPS 3")
-_NOBODY: Final = Concerned(id="0b3f8c1e", name=None, email=None, phone=None, said="CSAT 1")
+_ADA: Final = Concerned(
+    id="0b3f8c1e", name="Ada Quill", email="ada@mail.example", phone="+49301234567", survey="nps", score="3"
+)
+_NOBODY: Final = Concerned(id="0b3f8c1e", name=None, email=None, phone=None, survey=None, score=None)
 
 
 def sample_contents(

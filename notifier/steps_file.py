@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from notifier.followups import WEBHOOK, Coupon, Step, Variant
+from notifier.followups import EMAIL, WEBHOOK, Coupon, Step, Variant
 from notifier.followups_slips import Slips, Where
 from notifier.followups_written import CouponWritten, FollowUpWritten, StepWritten, VariantWritten
 from services.conditions import Names
@@ -58,6 +58,8 @@ class _Reader:
         template = self._template([*where, "template"], said.template)
         self._written_with(where, said, channels)
         self._endpoint(where, said, channels)
+        if said.to == "staff" and channels != (EMAIL,):
+            self.slips.add([*where, "channel"], "the shop's own people are told by email; leave `channel` out")
         condition = self.slips.condition([*where, "if"], said.if_, self.names)
         if wait is None:
             return None
@@ -70,6 +72,7 @@ class _Reader:
             coupon=self._coupon([*where, "coupon"], said.coupon),
             condition=condition,
             variants=variants,
+            to_staff=said.to == "staff",
         )
 
     def _variant(self, where: Where, name: str, said: VariantWritten) -> Variant:

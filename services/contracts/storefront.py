@@ -95,6 +95,10 @@ class Storefront(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             examples=[["cdn.shop.example"]],
         ),
     ] = []
+    staff: Annotated[
+        str | None,
+        Meta(description="Who is told of an unhappy customer.", examples=["service@shop.example"]),
+    ] = None
     referral_url: Annotated[str | None, Meta(description="Where customers invite their friends.")] = None
     own_addresses: Annotated[
         list[str], Meta(description="What a till types in for every guest: these addresses name nobody.")

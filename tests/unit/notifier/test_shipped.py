@@ -68,6 +68,8 @@ def test_all_of_them_stand_on_every_preset(tmp_path: Path, preset: str) -> None:
     (tmp_path / "shop" / "followups.yaml").write_text("".join(f"{name}: shipped\n" for name in shipped()))
     with (tmp_path / "shop" / "lifecycle.yaml").open("a") as lifecycle:
         lifecycle.write(BROWSING)
+    with (tmp_path / "shop" / "storefronts.yaml").open("a") as storefronts:
+        storefronts.write("\n  staff: service@shop.example\n")
     report = check_shop(tmp_path / "shop")
     assert [str(finding) for finding in report.of(Level.FAULT)] == []
     assert [str(finding) for finding in report.of(Level.WARNING)] == []

@@ -151,7 +151,7 @@ def test_keys_that_yaml_takes_for_something_else_are_names(shop: Path) -> None:
     text = (shop / "followups.yaml").read_text(encoding="utf-8")
     (shop / "followups.yaml").write_text(text.replace("thank-you:", "2026:") + "true: {}\n", encoding="utf-8")
     assert [line.split(";")[0] for line in told(shop)] == [
-        f"followups.yaml:34:1 `{key}` is missing" for key in ("max_age", "purpose", "when")
+        f"followups.yaml:35:1 `{key}` is missing" for key in ("max_age", "purpose", "when")
     ]
 
 
