@@ -103,8 +103,7 @@ def _until(written: FollowUpWritten, slips: Slips) -> Left | Entered | None:
             slips.add(["until", "left"], f"only leaving the stage it starts at can end it; {fix}")
         return Left(stage=until.left)
     if until.entered and until.left is None:
-        other = until.track if until.track != when.track else None
-        return Entered(stages=frozenset(until.entered), track=other)
+        return Entered(stages=frozenset(until.entered), track=until.track)
     slips.add(
         ["until"],
         "what ends it is not said; write `left: stage`, `entered: [stage, …]` or `{track: order, entered: [placed]}`",
