@@ -29,6 +29,8 @@ def notifier() -> None:
 def preview(
     follow_up: Annotated[str, typer.Argument(help="Its name in followups.yaml.")],
     shop: Annotated[Path | None, typer.Option(help="The shop directory; the default shop without it.")] = None,
+    step: Annotated[int, typer.Option(help="Which of its messages, from 1.")] = 1,
+    locale: Annotated[str | None, typer.Option(help="A language, as in de or de-AT; else the storefront's.")] = None,
     text: Annotated[bool, typer.Option("--text/--html", help="The text part, or the HTML part.")] = False,  # noqa: FBT002  a flag
 ) -> None:
     """Print a follow-up's mail with sample data, as in: stagepost preview thank-you --html > mail.html."""
@@ -36,7 +38,7 @@ def preview(
     from notifier.render import RenderError
 
     try:
-        rendered = sample(follow_up, shop)
+        rendered = sample(follow_up, shop, step=step, locale=locale)
     except (ConfigurationError, RenderError) as error:
         typer.echo(f"stagepost preview: {error}", err=True)
         raise typer.Exit(EXIT_NEEDS_A_PERSON) from None

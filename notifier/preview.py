@@ -1,6 +1,9 @@
 """A follow-up's mail with sample data, for whoever writes its template."""
 
+from dataclasses import replace
 from pathlib import Path
+
+import msgspec
 
 from notifier.followups_file import read_follow_ups
 from notifier.render import Rendered, Renderer
@@ -10,15 +13,20 @@ from services.errors import ConfigurationError
 from services.shop import default_shop, load_shop
 
 
-def sample(name: str, directory: Path | None) -> Rendered:
-    """Raises ConfigurationError for a follow-up that the shop does not have, RenderError for a broken template."""
+def sample(name: str, directory: Path | None, *, step: int = 1, locale: str | None = None) -> Rendered:
+    """Raises ConfigurationError for what the shop does not have, RenderError for a broken template."""
     shop = load_shop(directory or default_shop())
     follow_ups = read_follow_ups(shop.file("followups.yaml"))
     if name not in follow_ups:
         raise ConfigurationError(f"there is no follow-up `{name}`; there are {', '.join(follow_ups)}")
-    if not follow_ups[name].templates:
-        raise ConfigurationError(f"`{name}` goes to a program; there is nothing to look at")
-    renderer = Renderer(shop.directory)
-    template, coupon = looks_of(follow_ups[name])[0]
-    contents = sample_contents(follow_ups[name], next(iter(shop.storefronts.values())), renderer.languages, coupon)
+    chosen = follow_ups[name].step(step)
+    if chosen is None:
+        raise ConfigurationError(f"`{name}` has no step {step}; it has {len(follow_ups[name].steps)}")
+    if not chosen.templates:
+        raise ConfigurationError(f"step {step} of `{name}` goes to a program; there is nothing to look at")
+    renderer, storefront = Renderer(shop.directory), next(iter(shop.storefronts.values()))
+    if locale is not None:
+        storefront = msgspec.structs.replace(storefront, locale=locale)
+    template, coupon = looks_of(replace(follow_ups[name], steps=(chosen,)))[0]
+    contents = sample_contents(follow_ups[name], storefront, renderer.languages, coupon)
     return renderer.render(template, next(iter(contents.values())))

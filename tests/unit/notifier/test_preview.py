@@ -1,0 +1,28 @@
+"""A mail to look at, before anybody gets it."""
+
+from pathlib import Path
+
+import pytest
+
+from notifier.preview import sample
+from services.errors import ConfigurationError
+from services.new_shop import write_shop
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    write_shop(tmp_path / "shop", "seven-stage")
+    (tmp_path / "shop" / "followups.yaml").write_text("abandoned-cart: shipped\n")
+    return tmp_path / "shop"
+
+
+def test_each_step_can_be_looked_at_in_each_language(directory: Path) -> None:
+    assert sample("abandoned-cart", directory).subject == "Ada, your cart is waiting"
+    assert sample("abandoned-cart", directory, locale="de").subject == "Ada, Ihr Warenkorb wartet"
+    assert sample("abandoned-cart", directory, step=2).subject == "10 % off what you left in your cart"
+
+
+@pytest.mark.parametrize(("name", "step", "said"), [("win-back", 1, "there is no"), ("abandoned-cart", 3, "it has 2")])
+def test_what_is_not_there_is_told_with_what_is(directory: Path, name: str, step: int, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        sample(name, directory, step=step)
