@@ -36,12 +36,15 @@ SHORT: Final = 13
 
 LONGEST: Final = 24
 """Characters: nineteen digits, and what stands between them."""
+LOOK: Final = 64
+"""Bytes that are searched as fast from one end to the other as one place is looked at by itself."""
 
 IDS: Final = frozenset(
     {"id", "ids", "uuid", "guid", "gid", "sku", "skus", "ean", "gtin", "upc", "isbn", "mpn", "asin", "barcode", "token",
-     "key", "handle", "phone", "mobile", "fax", "timestamp", "micros", "millis"}
+     "key", "handle", "variant", "variants", "phone", "mobile", "fax", "timestamp", "micros", "millis"}
 )  # fmt: skip
-"""Last words of keys under which a row of digits is what it says: an id, a number of goods, a time."""
+"""Last words of keys under which a row of digits is what it says: an id, a number of goods, a time. A part of an id is,
+too (`order-5100…`): mutilated, ids that differ would be the same, and all events but one be dropped as its copies."""
 NUMBERED: Final = frozenset(
     {"order", "invoice", "tracking", "parcel", "phone", "serial", "customer", "account", "article"}
 )
@@ -72,6 +75,11 @@ _ROWS: Final = (b"0" * SHORT, *_LONGER_ROWS)
 _WORDS: Final = (b"cvv", b"cvc", b"cvn", b"csc", b"security", b"verification", b"cardcode", b"card_code", b"card code")
 _ESCAPE: Final = re.compile(rb"\\(?:u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ESCAPED_DIGIT: Final = re.compile(rb"\\u003[0-9]")
+_LINK: Final = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]{0,20}://")
+"""Also `gid://shopify/ProductVariant/…`, as Shopify names what it has."""
+_PARAMETER: Final = re.compile(r"[?&]([^?&=#]{1,60})=\Z")
+_BEFORE: Final = 64
+"""Characters that are looked at before a number in a link; all of them, number after number, would be quadratic."""
 _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 _BRANDS: Final = tuple((re.compile(begins), lengths) for _, begins, lengths in BRANDS)
 _CODE_BESIDE_KEY: Final = re.compile(rb'(?i)(cv[vcn]2?|csc|code|value)"\s*:\s*"?[0-9]{3,4}"?')
@@ -115,7 +123,11 @@ def _may_hold_one(body: bytes) -> bool:
         body = _ESCAPE.sub(b" ", body)  # the digits of its code are none of the text's
     shape = body.translate(_SHAPE)
     rows = _ROWS if b"card" in shape or b"pan" in shape or b"cc" in shape else _LONGER_ROWS
-    return any(_is_near(body, shape, row) for row in rows) or any(word in shape for word in _WORDS)
+    if any(word in shape for word in _WORDS):
+        return True
+    if sum(map(shape.count, rows)) * LOOK > len(body):
+        return any(_is_card(found[0].decode()) for found in _SUSPICIOUS.finditer(body))
+    return any(_is_near(body, shape, row) for row in rows)
 
 
 def _is_near(body: bytes, shape: bytes, row: bytes) -> bool:
@@ -169,7 +181,7 @@ def key_of(name: str) -> Key:
     named = [word for word in words if not word.isdecimal()]
     of_card = not OF_CARDS.isdisjoint(named)
     last = named[-1] if named else ""
-    numbered = last in ("number", "no") and len(named) > 1 and named[-2] in NUMBERED
+    numbered = last in ("number", "numbers", "no") and len(named) > 1 and named[-2] in NUMBERED
     return Key(
         of_id=not of_card and (last in IDS or numbered),
         of_card=of_card,
@@ -203,20 +215,27 @@ class _Walk:
         if key.of_code and text:
             self.removed += 1
             return CODE_REMOVED
-        if len(text) < SHORT or (key.of_id and text.strip().isdecimal()):
+        if len(text) < SHORT:
             return text
-        is_link = text.startswith(("http", "/"))
+        is_link = _LINK.match(text) is not None
 
         def replaced(found: re.Match[str]) -> str:
             number = found[0]
-            in_path = is_link and text[found.start() - 1 : found.start()] == "/"
+            before = text[max(found.start() - _BEFORE, 0) : found.start()]
+            of_id = number.isdecimal() and (key.of_id or (is_link and _is_id_in_link(before)))
             short = not key.of_card and sum(map(str.isdecimal, number)) == SHORT
-            if in_path or short or not _is_card(number):
+            if of_id or short or not _is_card(number):
                 return number
             self.removed += 1
             return NUMBER_REMOVED
 
         return _NUMBER.sub(replaced, text)
+
+
+def _is_id_in_link(before: str) -> bool:
+    """Whether what comes after this in an address is a part of its path, or a parameter that an id's name stands at."""
+    parameter = _PARAMETER.search(before)
+    return before.endswith("/") or (parameter is not None and key_of(parameter[1]).of_id)
 
 
 _IN_A_KEY: Final = Key(of_id=True)

@@ -13,7 +13,7 @@ from platforms import as_asgi, decided, shopify_headers
 
 from ingest.cards import BRANDS, CODE_REMOVED, CODES, IDS, NUMBER_REMOVED, NUMBERED, cleaned, key_of, without_cards
 from ingest.decide import decide
-from ingest.dialects import pixel, segment, shopify
+from ingest.dialects import native, pixel, segment, shopify
 from ingest.dialects.reading import Call
 from ingest.limits import Limits
 from services.contracts.dead_letters import decode_dead_letter
@@ -101,6 +101,13 @@ def test_a_wrong_check_digit_is_no_card(number: str, by: int) -> None:
 def test_an_id_of_digits_stays(number: str, word: str, before: str) -> None:
     assert stays({f"{before}{word}": number, f"{before}{word}s" if word == "id" else word: [number]})
     assert stays({word: int(number)})
+    assert stays({word: f"order-{number}", f"{before}{word}": f"shop/{number}_1"})
+
+
+def test_events_whose_ids_hold_such_rows_are_not_taken_for_one_another() -> None:
+    said = [{"id": f"evt-{number}", "name": "x", "user_id": "u"} for number in PUBLISHED]
+    events = decided(cleaned(native.open_body)(json.dumps(said).encode())).events
+    assert len({decode_event(record.value or b"").id for record in events}) == len(PUBLISHED)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +118,8 @@ def test_an_id_of_digits_stays(number: str, word: str, before: str) -> None:
         ("anonymousId", True, False, False),
         ("ean13", True, False, False),
         ("order_number", True, False, False),
+        ("tracking_numbers", True, False, False),
+        ("variant", True, False, False),
         ("trackingNumber", True, False, False),
         ("paid", False, False, False),
         ("number", False, False, False),
@@ -148,6 +157,9 @@ def test_the_number_of_an_order_or_a_parcel_is_an_id(whose: str) -> None:
         {"note": "order4111111111111111 or 4111111111111111x"},
         {"url": "https://shop.example/p/4111111111111111"},
         {"path": "/p/4111111111111111/reviews"},
+        {"link": "gid://shopify/ProductVariant/38520000023237"},
+        {"url": "https://shop.example/products/fern?variant=38520000023237"},
+        {"url": "/cart?a=b&cart_id=4111111111111111#top"},
         {"timestamp_micros": 1795339800000000, "price": 4111.11, "revenue": 411111111111.1},
         {"4111111111111111": 2},
         {"note": "2026-11-22 10:00:00 2026-11-23 10:00:00"},
@@ -167,6 +179,14 @@ def test_thirteen_digits_are_a_card_s_only_where_the_key_says_so() -> None:
 def test_a_query_in_an_address_is_no_place_for_one() -> None:
     said = {"url": "https://shop.example/pay?card=4111111111111111"}
     assert after(said) == {"url": f"https://shop.example/pay?card={NUMBER_REMOVED}"}
+    for address in ("https://shop.example/pay?n=4111111111111111", "/pay?variant=4111,4111111111111111"):
+        assert NUMBER_REMOVED in after({"url": address})["url"]
+
+
+@pytest.mark.parametrize("row", [b"4111 1111 1111 1112 ", b"34567 ", b"4111111111111112 "])
+def test_one_among_many_rows_that_are_none_is_found(row: bytes) -> None:
+    raw = b'{"note": "' + row * 500 + b'4111111111111111"}'
+    assert without_cards(raw).removed == 1
 
 
 @given(st.sampled_from(sorted(CODES)), st.sampled_from(["", "card_", "my "]), st.sampled_from(["123", 123, "12 34", 0]))
@@ -197,6 +217,7 @@ def test_no_bytes_break_it(raw: bytes) -> None:
 @given(card_numbers(), st.binary(max_size=20), st.binary(max_size=20))
 def test_of_what_is_no_json_they_go_by_themselves(number: str, before: bytes, behind: bytes) -> None:
     assume(not re.search(rb"[0-9]\Z", before) and not re.match(rb"[0-9]", behind))
+    assume(not re.search(rb"\\(?:u[0-9a-fA-F]{0,3})?\Z", before))  # its first digits would be an escape's
     raw = b"{" + before + number.encode() + behind
     assert number.encode() not in without_cards(raw).body
 
