@@ -13,6 +13,8 @@ from ingest.dialects.reading import UNREADABLE, Refusal, not_json
 from services.errors import BadRequest, TooLarge, UnsupportedEncoding
 from services.settings import Duration, Group
 
+MEMBERS: Final = 100
+"""Of one gzip body. Clients write one; thousands of empty ones would keep a process from everybody else's calls."""
 INTEGERS: Final = range(-(2**63), 2**64)
 """What every reader behind us can hold. Shops' ids are past 2^53 and well below this."""
 
@@ -76,13 +78,14 @@ class _Gunzip:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._member = zlib.decompressobj(wbits=31)
+        self._members = 1
 
     def feed(self, chunk: bytes, room: int) -> bytes:
         out = bytearray()
         try:
             while chunk:
                 if self._member.eof:
-                    self._member = zlib.decompressobj(wbits=31)
+                    self._begin_another()
                 out += self._member.decompress(chunk, room - len(out) + 1)
                 if len(out) > room:
                     raise _too_large(self._limits)
@@ -91,17 +94,21 @@ class _Gunzip:
             raise BadRequest("the body says Content-Encoding: gzip and is none", code="malformed") from None
         return bytes(out)
 
+    def _begin_another(self) -> None:
+        self._members += 1
+        if self._members > MEMBERS:
+            raise BadRequest(f"the gzip body has over {MEMBERS} members; send it as one", code="malformed")
+        self._member = zlib.decompressobj(wbits=31)
+
     def check_ended(self) -> None:
         if not self._member.eof:
             raise BadRequest("the gzip body ends too early", code="malformed")
 
 
 _LONG_INTEGER = re.compile(rb"[0-9]{19}")
+# A row of backslashes is taken from its first, so that the second of two begins no escape.
 _SURROGATES = re.compile(
-    rb"(?P<pair>\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
-    rb"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
-    rb"|\\.",  # any other escape, so that the backslash of `\\` begins none
-    re.DOTALL,
+    rb"\\(?<!\\\\)(?:\\\\)*u[dD](?:(?P<pair>[89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F])|[89a-fA-F])[0-9a-fA-F]{2}"
 )
 _any = msgspec.json.Decoder()
 
@@ -144,4 +151,6 @@ def without_half_pairs(raw: bytes) -> bytes:
     Browsers cut texts through the middle of an emoji, and the decoder then gives up the whole batch. Same length, so
     that positions in messages stay true.
     """
-    return _SURROGATES.sub(lambda found: b"\\u0000" if found["half"] else found[0], raw) if b"\\u" in raw else raw
+    if b"\\u" not in raw:
+        return raw
+    return _SURROGATES.sub(lambda found: found[0] if found["pair"] else found[0][:-4] + b"0000", raw)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.limits import Limits, fault_in, read_body, without_half_pairs
+from ingest.limits import MEMBERS, Limits, fault_in, read_body, without_half_pairs
 from services.errors import BadRequest, TooLarge, UnsupportedEncoding
 
 LIMITS = Limits(body_bytes=10_000, event_bytes=1000, depth=5)
@@ -76,6 +76,13 @@ async def test_gzip_is_read_however_it_is_cut(encoding: str) -> None:
 async def test_gzip_of_several_members_is_read_to_its_end() -> None:
     packed = gzip.compress(b"one") + gzip.compress(b"two")
     assert await read(packed, encoding="gzip") == await read(*by_bytes(packed), encoding="gzip") == b"onetwo"
+
+
+async def test_a_gzip_of_many_members_is_none_that_a_client_writes() -> None:
+    member = gzip.compress(b"x")
+    assert await read(member * MEMBERS, encoding="gzip") == b"x" * MEMBERS
+    with pytest.raises(BadRequest, match="members"):
+        await read(member * (MEMBERS + 1), encoding="gzip")
 
 
 async def test_a_gzip_of_just_the_limit_passes_and_one_more_byte_does_not() -> None:
@@ -146,6 +153,7 @@ def test_many_objects_beside_each_other_are_not_deep() -> None:
         (rb'"\uD83D\uD83D\uDE00"', rb'"\u0000\uD83D\uDE00"'),
         (rb'"\\ud83d"', rb'"\\ud83d"'),
         (rb'"\\\ud83d"', rb'"\\\u0000"'),
+        (rb'"\\\\ud83d\\\\\ud83d"', rb'"\\\\ud83d\\\\\u0000"'),
         (rb'"\ud83d\n\ude00"', rb'"\u0000\n\u0000"'),
         (rb'"\u00e9"', rb'"\u00e9"'),
     ],
