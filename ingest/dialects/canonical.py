@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from ingest.dialects.reading import Call, Refusal
-from ingest.dialects.vocabulary import IDS, NAMES_A_CONTACT, NUMBERS
+from ingest.dialects.vocabulary import IDS, NAMES_A_CONTACT, NUMBERS, WHOLE
 from services.contracts.events import Event, Rank, rank_of
 from services.contracts.identity import Who
 from services.contracts.vocabulary import NAMES, SPELLINGS, folded
@@ -109,7 +109,8 @@ def canonical_properties(properties: Mapping[str, Any]) -> dict[str, Any]:
 
 def _property(key: str, value: Any) -> Any:  # noqa: ANN401  any JSON
     if key in NUMBERS:
-        return as_number(value) if isinstance(value, str) else value
+        number = as_number(value) if isinstance(value, str) else value
+        return int(number) if key in WHOLE and isinstance(number, float) and number.is_integer() else number
     if key in IDS and isinstance(value, int | float) and not isinstance(value, bool):
         return as_text(value)
     return value

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
@@ -19,7 +19,10 @@ from services.contracts.privacy import PrivacyRequest
 from services.contracts.products import Product, ProductGone
 
 _any = msgspec.json.Decoder()
-_AMOUNT = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,12})?")
+_AMOUNT = re.compile(r"-?[0-9]{1,15}(?:\.([0-9]{1,20}))?")
+_PLACES: Final = 12
+_ROUNDED: Final = Decimal("0.0001")
+"""A unit's price that was divided has all places of a double (WooCommerce's 50 for 3: 16.666666666666668)."""
 
 Told = Said | PrivacyRequest | Product | ProductGone | Refusal
 
@@ -43,7 +46,7 @@ class Document:
     def amount(self, *names: str) -> Decimal | None:
         """Money, of a text or a number."""
         texts = (_text(value) for value in self._of(names))
-        return next((Decimal(text) for text in texts if text is not None and _AMOUNT.fullmatch(text)), None)
+        return next((found for text in texts if text is not None and (found := _amount(text)) is not None), None)
 
     def true(self, name: str) -> bool:
         return self.said.get(name) is True
@@ -67,6 +70,14 @@ class Document:
 
 def _text(value: Any) -> str | None:  # noqa: ANN401  any JSON
     return as_text(value) if isinstance(value, str | int | float) else None
+
+
+def _amount(text: str) -> Decimal | None:
+    found = _AMOUNT.fullmatch(text)
+    if found is None:
+        return None
+    amount = Decimal(text)
+    return amount.quantize(_ROUNDED) if found[1] and len(found[1]) > _PLACES else amount
 
 
 def document_in(raw: bytes) -> Document | Refusal:

@@ -26,6 +26,9 @@ NUMBERS: Final = frozenset(
 )
 """Written as text these become numbers, when the text is one: `"18.90"`, not `"Fedex"` or `"home_banner_top"`."""
 
+WHOLE: Final = frozenset({"quantity", "position", "step"})
+"""Of these a number without a fraction is a whole one, however it was written: `"2.0"` is 2."""
+
 IDS: Final = frozenset(
     {
         "order_id",

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.dialects.canonical import as_number, canonical_name, canonical_properties
+from ingest.dialects.vocabulary import WHOLE
 from services.contracts.events import Event
 from services.contracts.vocabulary import NAMES, SPEC
 
@@ -79,6 +80,22 @@ def test_numbers_and_ids_are_put_right_in_products_too() -> None:
         "coupon": "10",
         "products": [{"product_id": "17", "price": 12.5, "quantity": 2, "sku": True}, "odd", None],
     }
+
+
+@pytest.mark.parametrize("key", sorted(WHOLE))
+def test_what_is_counted_is_whole_however_it_was_written(key: str) -> None:
+    for said, counted in (
+        ("2.0", 2),
+        (2.0, 2),
+        ("2", 2),
+        (2, 2),
+        ("1.5", 1.5),
+        (1.5, 1.5),
+        ("two", "two"),
+        (True, True),
+    ):
+        found = canonical_properties({"price": "2.0", "products": [{key: said}]})["products"][0][key]
+        assert (found, type(found)) == (counted, type(counted))
 
 
 def test_what_is_no_number_keeps_its_text() -> None:

@@ -122,6 +122,15 @@ def test_what_is_not_paid_yet_is_dated_when_it_was_placed() -> None:
     assert events("order.updated", {**unpaid, "status": "awaiting-pickup"})[0].name == "Order Updated"
 
 
+@pytest.mark.parametrize(
+    ("price", "taken"), [(16.666666666666668, 16.6667), (0.0033333333333333335, 0.0033), (4.35, 4.35), ("12.50", 12.5)]
+)
+def test_a_price_that_was_divided_is_taken_to_four_places(price: float | str, taken: float) -> None:
+    line = {"product_id": 93, "quantity": 3, "price": price}
+    (product,) = events("order.created", {**ORDER, "line_items": [line]})[0].properties["products"]
+    assert product == {"product_id": "93", "quantity": 3, "price": taken}
+
+
 def test_a_guest_is_no_account_and_an_empty_phone_is_none() -> None:
     assert events("order.created", {**ORDER, "customer_id": 0})[0].who == Who(email="ada@shop.example")
     assert events("order.created", ORDER)[0].who == Who(user_id="26", email="ada@shop.example")
