@@ -6,6 +6,7 @@ The processes that share the folder write the same; a file is there whole or not
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Final
 
 import msgspec
@@ -32,10 +33,14 @@ def read_cache(folder: Path) -> tuple[WriteKey, ...]:
 
 def write_cache(folder: Path, keys: Iterable[WriteKey]) -> None:
     """Raises OSError."""
-    new = folder / f"{NAME}.{os.getpid()}"
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(list(keys))))
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(folder / NAME)
+    # Not by the process's number: in containers each of them may be number 1.
+    with NamedTemporaryFile(dir=folder, prefix=f"{NAME}.", delete=False) as file:
+        new = Path(file.name)
+        try:
+            file.write(msgspec.json.format(msgspec.json.encode(list(keys))))
+            file.flush()
+            os.fsync(file.fileno())
+            new.replace(folder / NAME)
+        except OSError:
+            new.unlink(missing_ok=True)
+            raise

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ingest.key_cache import NAME, read_cache, write_cache
@@ -22,6 +23,14 @@ def test_no_key_is_in_it_and_only_its_owner_reads_it(tmp_path: Path) -> None:
     write_cache(tmp_path, [STORED])
     assert KEY not in (tmp_path / NAME).read_text(encoding="utf-8")
     assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) == 0o600
+
+
+def test_processes_that_have_one_number_in_their_containers_write_whole_files(tmp_path: Path) -> None:
+    keys = [[new_write_key("shop", KeyKind.SERVER)[1] for _ in range(200)] for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda written: [write_cache(tmp_path, written) for _ in range(5)], keys))
+    assert list(read_cache(tmp_path)) in keys
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]
 
 
 def test_where_there_is_none_or_a_broken_one_no_key_is_known(tmp_path: Path) -> None:
