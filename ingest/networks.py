@@ -6,10 +6,10 @@ another for each storefront, so that no shop can follow another's visitors.
 
 import hashlib
 import hmac
-from ipaddress import IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
-from ingest.clients import HOUSEHOLD, Client
+from ingest.clients import Client, household_of
 
 BLOCK: Final = 24
 """Bits of an IPv4 address: the smallest network that is routed by itself, and so the least that a cannon moves to."""
@@ -20,8 +20,6 @@ LENGTH: Final = 24
 def network_of(client: Client | None, storefront: str, key: bytes) -> str | None:
     if client is None:
         return None
-    if isinstance(client, IPv6Address):
-        network = str(IPv6Network((client, HOUSEHOLD), strict=False))
-    else:
-        network = str(IPv4Network((client, BLOCK), strict=False))
+    is_v4 = isinstance(client, IPv4Address)
+    network = str(IPv4Network((client, BLOCK), strict=False)) if is_v4 else household_of(client)
     return hmac.new(key, f"{storefront}\0{network}".encode(), hashlib.sha256).hexdigest()[:LENGTH]

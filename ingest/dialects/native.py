@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from ingest.dialects.canonical import EARLIEST, Given, Said, as_moment, as_text, canonical_event
-from ingest.dialects.reading import UNREADABLE, Body, Call, Refusal, bad_body, unreadable
+from ingest.dialects.reading import UNREADABLE, Body, Call, Refusal, one_or_list, unreadable
 from services.contracts.events import Event
 from services.contracts.identity import Who
 
@@ -28,19 +28,13 @@ class NativeEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     context: dict[str, Any] | None = None
 
 
-_list = msgspec.json.Decoder(list[msgspec.Raw])
 _event = msgspec.json.Decoder(NativeEvent)
 _OFFSET = re.compile(r"(?:[zZ]|[+-]\d\d:?\d\d)\s*\Z")
 
 
 def open_body(raw: bytes) -> Body:
     """Raises BadRequest for a body that is no JSON."""
-    if not raw.lstrip().startswith(b"["):
-        return Body(items=(raw,), single=True, read=read_event)
-    try:
-        return Body(items=_list.decode(raw), single=False, read=read_event)
-    except UNREADABLE as error:
-        raise bad_body(error, raw) from None
+    return one_or_list(raw, read_event)
 
 
 def read_event(raw: bytes, call: Call) -> Event | Refusal:

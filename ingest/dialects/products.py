@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ingest.dialects.canonical import Given, as_moment, as_text
-from ingest.dialects.reading import UNREADABLE, Body, Call, Outcome, Refusal, bad_body, unreadable
+from ingest.dialects.reading import UNREADABLE, Body, Call, Outcome, Refusal, one_or_list, unreadable
 from services.contracts.products import Product, ProductGone
 
 MAX_ID: Final = 200
@@ -46,18 +46,12 @@ class NativeProduct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     deleted: bool = False
 
 
-_list = msgspec.json.Decoder(list[msgspec.Raw])
 _product = msgspec.json.Decoder(NativeProduct)
 
 
 def open_body(raw: bytes) -> Body:
     """Raises BadRequest for a body that is no JSON."""
-    if not raw.lstrip().startswith(b"["):
-        return Body(items=(raw,), single=True, read=read_item)
-    try:
-        return Body(items=_list.decode(raw), single=False, read=read_item)
-    except UNREADABLE as error:
-        raise bad_body(error, raw) from None
+    return one_or_list(raw, read_item)
 
 
 def read_item(raw: bytes, call: Call) -> Outcome:

@@ -63,6 +63,19 @@ class Body:
     """
 
 
+_list = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def one_or_list(raw: bytes, read: Callable[[bytes, Call], Outcome]) -> Body:
+    """Of our own shapes: an item, or a list of items. Raises BadRequest for a body that is no JSON."""
+    if not raw.lstrip().startswith(b"["):
+        return Body(items=(raw,), single=True, read=read)
+    try:
+        return Body(items=_list.decode(raw), single=False, read=read)
+    except UNREADABLE as error:
+        raise bad_body(error, raw) from None
+
+
 def bad_body(error: Exception, raw: bytes) -> BadRequest:
     """For a body that can't even be taken apart into its items."""
     code = "invalid" if isinstance(error, msgspec.ValidationError) else "malformed"
