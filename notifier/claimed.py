@@ -97,6 +97,7 @@ async def load_claimed(connection: AsyncConnection, ids: Collection[UUID]) -> li
                 variant=row.message_variant,
                 coupon_expires_at=row.message_coupon_expires_at,
                 expires_at=row.message_expires_at,
+                channel=row.message_channel if row.message_unknowns else None,
             ),
             storefront=row.message_storefront,
             follow_up=row.message_follow_up,

@@ -26,7 +26,10 @@ LOOK_AGAIN: Final = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What the guard looks at of a stored message. `variant` and `coupon_expires_at` are of an attempt before."""
+    """What the guard looks at of a stored message. `variant` and `coupon_expires_at` are of an attempt before.
+
+    `channel` is of an attempt that may have delivered it: by another it would surely come twice.
+    """
 
     id: UUID
     step: int
@@ -35,6 +38,7 @@ class Message:
     expires_at: datetime
     variant: str | None = None
     coupon_expires_at: datetime | None = None
+    channel: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +119,8 @@ def guard(message: Message, circumstances: Circumstances, now: datetime) -> Deci
         claim_capped=circumstances.claim_capped,
         suppressed=circumstances.suppressed,
     )
-    aimed = aim(follow_up, step, storefront, reachable)
+    way = step if message.channel is None else replace(step, channels=(message.channel,))
+    aimed = aim(follow_up, way, storefront, reachable)
     if isinstance(aimed, Reason):
         return Withhold(why=aimed)
     return _timed(message, follow_up, step, storefront, aimed, circumstances, now)

@@ -64,6 +64,7 @@ def asked(  # noqa: PLR0913  each is one circumstance that a rule looks at
     restored: bool = False,
     beside: Beside | None = None,
     step: int = 1,
+    channel: str | None = None,
     now: datetime = NOON,
 ) -> Decision:
     message = Message(
@@ -72,6 +73,7 @@ def asked(  # noqa: PLR0913  each is one circumstance that a rule looks at
         transition=START.id,
         occasion=uid("occasion"),
         expires_at=NOON + timedelta(hours=24),
+        channel=channel,
     )
     circumstances = Circumstances(
         follow_up=follow_up,
@@ -316,6 +318,16 @@ def test_of_several_channels_the_first_that_can_reach_them_is_taken() -> None:
     assert asked(follow_up=both, who=no, storefront=there) == Withhold(why=Reason.NO_ADDRESS)
     gone = saying(channels=("webhook",), endpoint="gone")
     assert asked(follow_up=gone, storefront=there) == Withhold(why=Reason.NOT_CONFIGURED)
+
+
+def test_what_may_have_been_delivered_goes_out_again_by_the_same_channel_or_not_at_all() -> None:
+    both = saying(channels=("email", "webhook"), endpoint="retargeting")
+    there = msgspec.structs.replace(SHOP, endpoints={"retargeting": Endpoint(url="https://hooks.example/r")})
+    again = asked(storefront=there, follow_up=both, channel="webhook")
+    assert isinstance(again, Send)
+    assert again.channel == "webhook"
+    no_mail = asked(storefront=there, follow_up=both, who=profile(None), channel="email")
+    assert no_mail == Withhold(why=Reason.NO_ADDRESS)
 
 
 def had(hours: int, *, follow_up: str = "other", occasion: str = "another") -> Given:
