@@ -58,11 +58,17 @@ class Queue:
         self._caps = caps or Caps()
         self._token = uuid4()
 
-    async def claim(self, limit: int, channel: str, now: datetime) -> list[Claimed]:
-        """The longest due of a channel, passed over where another process is claiming them."""
+    async def claim(
+        self, limit: int, channel: str, now: datetime, *, due_until: datetime | None = None
+    ) -> list[Claimed]:
+        """The longest due of a channel, passed over where another process is claiming them.
+
+        What fell due after `due_until` waits; by itself that is `now`.
+        """
+        due_by = now if due_until is None else min(now, due_until)
         due = (
             sa.select(messages.c.id)
-            .where(messages.c.status.in_(DUE), messages.c.due_at <= now, messages.c.channel == channel)
+            .where(messages.c.status.in_(DUE), messages.c.due_at <= due_by, messages.c.channel == channel)
             .order_by(messages.c.due_at)
             .limit(limit)
             .with_for_update(skip_locked=True)

@@ -69,6 +69,7 @@ class Worker:
         self._links = links
         self._terms: Terms | None = None
         self._clock = clock
+        self._began_at: datetime | None = None
         self._swept_at: datetime | None = None
         self._restored_at: datetime | None = None
         self._asked = False
@@ -84,9 +85,10 @@ class Worker:
             if known_until is not None:
                 KNOWN_UNTIL_AGE.set((now - known_until).total_seconds())
             # Nothing could be sent: then claiming would only churn the table. What is due stays due.
-            if not is_fresh(known_until, now) or self._channel.resting:
+            if not self._has_heard(known_until, now) or self._channel.resting:
                 return False
-            claimed = await self._queue.claim(CLAIMED_AT_ONCE, self._name, now)
+            # An order from before a message fell due may still lie on the topic: until that is known, it waits.
+            claimed = await self._queue.claim(CLAIMED_AT_ONCE, self._name, now, due_until=known_until)
             if not claimed:
                 return False
             ready = await self._decide(claimed, terms, known_until, now)
@@ -106,6 +108,12 @@ class Worker:
         if not self._asked:
             self._restored_at = await self._queue.restored_at()
             self._asked = True
+
+    def _has_heard(self, known_until: datetime | None, now: datetime) -> bool:
+        """Enough to send anything: what came while this process was away is taken in before it begins."""
+        if self._began_at is None:
+            self._began_at = now
+        return known_until is not None and known_until >= self._began_at and is_fresh(known_until, now)
 
     async def _sweep(self) -> None:
         now = self._clock()

@@ -301,6 +301,19 @@ async def test_who_is_reminded_at_night_is_reminded_in_the_morning(world: World)
     assert (await told(world))[0][2] == Status.SENT
 
 
+async def test_who_orders_before_the_morning_is_not_reminded_in_it(world: World) -> None:
+    world.follow_ups, world.shop = follow(ABANDONED_CART), shop(quiet_hours=QuietHours(from_="21:00", to="08:00"))
+    await world.know(traits={"timezone": "Australia/Sydney"})
+    await world.move(abandoned(1))
+    worker = world.worker()
+    await drained(worker)
+    assert (await told(world))[0][2:] == (Status.PENDING, Reason.QUIET_HOURS)
+    await world.move(transition("ordered", cause="order", instance="cart-1", minutes=60))
+    await world.pass_by(DAY / 2)
+    await drained(worker)
+    assert ((await told(world))[0][2], world.server.taken) == (Status.CANCELLED, [])
+
+
 async def test_what_can_not_be_mailed_is_posted_by_the_next_channel(world: World) -> None:
     step = replace(ABANDONED_CART.steps[0], channels=("email", "webhook"), endpoint="retargeting")
     world.follow_ups = follow(replace(ABANDONED_CART, steps=(step,)))

@@ -210,6 +210,37 @@ async def test_an_order_that_lay_unread_while_nothing_was_fresh_still_stops_the_
     assert world.server.taken == []
 
 
+async def test_a_reminder_waits_until_all_is_known_up_to_when_it_fell_due(world: World) -> None:
+    """Fault 32: the engine stands still, all seems fresh, and an order from before the due time lies unread."""
+    await world.know()
+    await world.move(transition("abandoned", minutes=1))
+    worker = world.worker()
+    await world.pass_by(timedelta(seconds=50))
+    await drained(worker)
+    world.clock.pass_by(timedelta(seconds=20))
+    await drained(worker)
+    assert await world.rows() == [(Status.PENDING, None)]
+    await world.move(transition("ordered", cause="order", minutes=1))
+    await drained(worker)
+    assert (await world.rows(), world.server.taken) == ([(Status.CANCELLED, None)], [])
+
+
+async def test_a_notifier_that_begins_first_hears_what_came_while_it_was_away(world: World) -> None:
+    """It has a backlog, of which the last word before it went is fresh enough for one that was there all along."""
+    await world.know()
+    await world.move(ABANDONED)
+    world.clock.pass_by(timedelta(seconds=30))
+    worker = world.worker()
+    await drained(worker)
+    assert await world.rows() == [(Status.PENDING, None)]
+    await world.take(partitions=5)
+    await drained(worker)
+    assert await world.rows() == [(Status.PENDING, None)], "one partition may hold the order"
+    await world.take()
+    await drained(worker)
+    assert await world.rows() == [(Status.SENT, None)]
+
+
 async def test_without_an_address_it_waits_for_one_within_its_max_age(world: World) -> None:
     await world.move(ABANDONED)
     worker = world.worker()
