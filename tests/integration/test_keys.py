@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import httpx
 from visiting import Visit
@@ -102,3 +103,15 @@ def test_what_can_t_be_done_is_said_with_what_can(stack: dict[str, str]) -> None
         assert done.stdout == ""
     nowhere = keys({**stack, "kafka": "127.0.0.1:1"}, "list")
     assert (nowhere.returncode, "Kafka at 127.0.0.1:1 can't be used" in nowhere.stderr) == (1, True)
+
+
+def test_a_kafka_without_the_topic_is_said_to_lack_it_and_gets_none_made_up(start_stack: Callable[..., Any]) -> None:
+    unprepared = start_stack("--only", "kafka", "--free-ports")
+    unprepared.wait()
+    for arguments in (("create", "main-shop", "--kind", "server"), ("list",), ("revoke", "spwk_ywLtXnqh")):
+        done = keys(unprepared.endpoints, *arguments)
+        assert (done.returncode, done.stdout) == (2, ""), done.stderr
+        assert "Kafka lacks " in done.stderr
+        assert "storefront.keys" in done.stderr
+        assert done.stderr.rstrip().endswith("run: stagepost migrate")
+    unprepared.stop()
