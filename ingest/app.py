@@ -192,6 +192,8 @@ class _HotEndpoint:
             else None,
         )
         decision = decide(body, call, ingest.limits, route=self._path)
+        if (beyond := len(decision.events) - decision.received) > 0:  # one of Google's may be two hundred of ours
+            ingest.gate.spend(source, asked.client, beyond, received_at)
         if not self._keeps:
             return decision
         if body.removed:

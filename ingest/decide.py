@@ -54,17 +54,19 @@ class Decision:
 def decide(body: Body, call: Call, limits: Limits, *, route: str) -> Decision:
     """Raises TooLarge for too many events, BadRequest for what a batch says of all of them at once."""
     _check_batch(body, limits)
+    room = limits.spread_bytes + 2 * limits.body_bytes  # what events repeat, and the body with our own words beside it
     taken: list[Record] = []
     rejected: list[Rejected] = []
     letters: list[Record] = []
     for index, item in enumerate(body.items):
         raw = bytes(item)
-        outcome = _read(raw, body, call, limits)
+        outcome = _fitting(_read(raw, body, call, limits), room)
         if isinstance(outcome, Refusal):
             rejected.append(Rejected(index, outcome))
             letters.append(_letter(outcome, raw, call, f"{route} {body.document}".strip()))
         else:
             taken += outcome
+            room -= sum(map(record_bytes, outcome))
     return Decision(
         received=len(body.items),
         events=tuple(record for record in taken if record.topic == EVENTS),
@@ -96,6 +98,13 @@ def _read(raw: bytes, body: Body, call: Call, limits: Limits) -> list[Record] | 
     if large is not None:
         return Refusal("too_large", f"the event has {large} bytes when stored; at most {MAX_EVENT_RECORD} fit")
     return records
+
+
+def _fitting(outcome: list[Record] | Refusal, room: int) -> list[Record] | Refusal:
+    """Of an item that becomes many events, each repeats what it says beside them."""
+    if isinstance(outcome, list) and sum(map(record_bytes, outcome)) > room:
+        return Refusal("too_large", "what the call becomes is too large; send fewer events, or fewer products of one")
+    return outcome
 
 
 def _record(taken: Taken) -> Record:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -64,6 +64,9 @@ PARAMETERS: Final[dict[str, str]] = {
     "page_title": "title",
     "page_referrer": "referrer",
 }
+
+MOST_ITEMS: Final = 200
+"""Google's own limit. Each of them repeats what the event says beside them."""
 
 Time = int | float | str | None
 """Microseconds since 1970."""
@@ -163,7 +166,9 @@ def read_item(raw: bytes, call: Call, *, shared: Shared) -> Outcome:
     )
 
 
-def _canonical(told: Iterable[Said], call: Call) -> Outcome:
+def _canonical(told: Sequence[Said], call: Call) -> Outcome:
+    if len(told) > MOST_ITEMS:
+        return Refusal("too_large", f"`items` has {len(told)} products, an event each; at most {MOST_ITEMS} are taken")
     found: list[Event] = []
     for said in told:
         event = canonical_event(said, call)

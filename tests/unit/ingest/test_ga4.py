@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from platforms import decided
 
+from ingest.decide import Decision, record_bytes
 from ingest.dialects import ga4
-from ingest.dialects.ga4 import NAMES
+from ingest.dialects.ga4 import MOST_ITEMS, NAMES
 from services.contracts.events import Event
 from services.contracts.identity import Who
 from services.contracts.vocabulary import NAMES as VOCABULARY
@@ -69,6 +70,25 @@ def test_an_event_about_products_is_one_of_ours_for_each_of_them(events: Events,
     assert second.id == f"{first.id}/1"
     (alone,) = events(body({"name": name, "params": {"currency": "EUR", "value": 25, "items": [MUG]}}), "ga4")
     assert alone.properties == {"currency": "EUR", "value": 25, **OUR_MUG}
+
+
+def test_of_one_event_no_more_are_made_than_google_takes_products(
+    events: Events, codes: Callable[..., list[tuple[int, str]]]
+) -> None:
+    assert len(events(body({"name": "view_item", "params": {"items": [{}] * MOST_ITEMS}}), "ga4")) == MOST_ITEMS
+    many = {"items": [{}] * (MOST_ITEMS + 1)}
+    assert codes(body({"name": "view_item", "params": many}, {"name": "view_cart"}), "ga4") == [(0, "too_large")]
+    assert codes(body({"name": "view_item_list", "params": many}), "ga4") == []
+
+
+def test_a_call_s_events_repeat_what_stands_beside_them_no_further_than_a_call_may_hold(
+    take: Callable[..., Decision],
+) -> None:
+    large = {"name": "view_item", "params": {"x": "y" * 30_000, "items": [{}] * MOST_ITEMS}}
+    decision = take(body(large, large, *[large] * 50, {"name": "view_cart"}), "ga4")
+    assert {rejected.refusal.code for rejected in decision.rejected} == {"too_large"}
+    assert sum(map(record_bytes, decision.records)) < 32 * 1_048_576
+    assert len(decision.events) == 4 * MOST_ITEMS + 1
 
 
 @pytest.mark.parametrize("name", ["view_item_list", "view_cart", "begin_checkout", "add_shipping_info"])

@@ -140,6 +140,15 @@ async def test_a_large_body_of_who_is_too_fast_is_not_even_read(opened: Open) ->
         assert "connection" not in (await calls.post(NOISY[0])).headers
 
 
+async def test_each_event_that_a_call_becomes_counts(opened: Open) -> None:
+    looked = {"client_id": "a", "events": [{"name": "view_item", "params": {"items": [{"item_id": "1"}] * 20}}]}
+    async with opened() as calls:
+        for path, client in (("/mp/collect", "203.0.113.1"), ("/debug/mp/collect", "203.0.113.2")):
+            await calls.send(f"{path}?api_secret={BROWSER[0]}", json.dumps(looked).encode(), {}, client)
+            assert (await calls.post(BROWSER[0], client=client)).status_code == 429
+        assert (await calls.post(BROWSER[0], client="203.0.113.3")).status_code == 503
+
+
 async def test_garbage_counts_too(opened: Open) -> None:
     async with opened() as calls:
         for _ in range(12):
