@@ -38,6 +38,13 @@ class WriteKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     made_at: Moment | None = None
     revoked_at: Moment | None = None
 
+    def __post_init__(self) -> None:
+        """Written otherwise, an origin would be no page's, and all of them be refused."""
+        for origin in self.origins:
+            if origin_of(origin) != origin:
+                meant = f"; did you mean {origin_of(origin)}?" if origin_of(origin) else ""
+                raise ValueError(f"`{origin}` is no origin as browsers say it, https://shop.example{meant}")
+
 
 def new_write_key(
     storefront: str, kind: KeyKind, *, origins: tuple[str, ...] = (), made_at: datetime | None = None

@@ -3,12 +3,13 @@
 import base64
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from ingest.storefronts import Keys, Source, key_of_call
 from services.contracts.events import SaidBy
-from services.contracts.keys import SHOWN, KeyKind, new_write_key, origin_of
+from services.contracts.keys import SHOWN, KeyKind, WriteKey, new_write_key, origin_of
 from services.errors import RequestError, Unauthorized
 
 SERVER, STORED_SERVER = new_write_key("shop", KeyKind.SERVER)
@@ -95,6 +96,14 @@ def test_a_key_made_for_pages_is_refused_on_others_and_works_where_no_origin_is_
     ):
         assert refused(keys, BROWSER, origin)["code"] == "origin_not_allowed"
     assert refused(keys, SERVER, b"https://evil.example")["code"] == "unauthorized"
+
+
+@pytest.mark.parametrize("origin", ["https://Shop.example", "https://shop.example/", "https://shop.example:443"])
+def test_a_key_for_pages_that_no_browser_would_name_is_refused_with_what_was_meant(origin: str) -> None:
+    given = [{"storefront": "shop", "kind": "browser", "prefix": "spwk_12345678", "sha256": "0" * 64}]
+    with pytest.raises(msgspec.ValidationError, match=r"did you mean https://shop\.example\?"):
+        msgspec.convert([{**given[0], "origins": [origin]}], list[WriteKey])
+    assert msgspec.convert(given, list[WriteKey])[0].origins == ()
 
 
 def test_a_key_made_for_no_page_in_particular_works_on_any() -> None:
