@@ -14,6 +14,8 @@ from notifier import reads
 from notifier.endpoints import DisabledEndpoints, Endpoints
 from notifier.status import Status
 from notifier.suppression_api import suppression_routes
+from notifier.switch_routes import switch_routes
+from notifier.switching import Named
 from services.api_page import add_api_page
 from services.http import answer_errors
 from services.operator import bearer
@@ -23,7 +25,11 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 def create_app(
-    engine: AsyncEngine, readiness: Readiness, operator_key: SecretStr, clock: Callable[[], datetime]
+    engine: AsyncEngine,
+    readiness: Readiness,
+    operator_key: SecretStr,
+    clock: Callable[[], datetime],
+    named: Callable[[], Named | None] = lambda: None,
 ) -> FastAPI:
     app = FastAPI(
         title="Stagepost notifier",
@@ -37,6 +43,7 @@ def create_app(
     operator = [Depends(bearer(operator_key))]
 
     app.include_router(suppression_routes(engine, clock), dependencies=operator)
+    app.include_router(switch_routes(engine, named, clock), dependencies=operator)
 
     @app.get("/v1/customers/{customer_id}/messages", dependencies=operator)
     async def of_customer(customer_id: UUID, limit: Limit = 100) -> reads.MessageList:

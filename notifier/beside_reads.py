@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.beside import Beside
+from notifier.delivery import Way
 from notifier.followups import Entered, FollowUp, FollowUps, Purpose
 from notifier.holdings import Instance
 from notifier.limits import WEEK, Given
@@ -84,12 +85,13 @@ async def former_ids(connection: AsyncConnection, whose: Collection[UUID]) -> di
 async def load_given(
     connection: AsyncConnection, former: Mapping[UUID, UUID], since: datetime
 ) -> dict[UUID, list[Given]]:
-    """By customer what went out to them, or may have. Counted from when it was known at the latest, never too early."""
+    """By customer what went out, may have, or would have. Counted from when it was known at the latest, never early."""
     m = messages.c
     at = sa.func.coalesce(m.sent_at, m.changed_at)
+    gone = sa.or_(m.status.in_((*_GONE, Status.SHADOWED)), m.unknowns > 0)
     found = await connection.execute(
-        sa.select(m.id, m.customer_id, m.follow_up, m.occasion, m.channel, m.purpose, at.label("at")).where(
-            among(m.customer_id, former), sa.or_(m.status.in_(_GONE), m.unknowns > 0), at > since
+        sa.select(m.id, m.customer_id, m.follow_up, m.occasion, m.channel, m.purpose, m.delivery, at.label("at")).where(
+            among(m.customer_id, former), gone, at > since
         )
     )
     given: dict[UUID, list[Given]] = defaultdict(list)
@@ -101,6 +103,7 @@ async def load_given(
             channel=row.channel,
             marketing=row.purpose == Purpose.MARKETING,
             at=row.at,
+            live=row.delivery == Way.LIVE,
         )
         given[former[row.customer_id]].append(one)
     return given

@@ -7,6 +7,7 @@ from notifier.check_endpoints import endpoints_amiss
 from notifier.check_sense import doubts, stages_asked_for
 from notifier.check_staff import staff_unknown
 from notifier.check_templates import unrendered
+from notifier.delivery import trial_of
 from notifier.followups import Entered, FollowUp, FollowUps
 from notifier.followups_file import what_reads
 from notifier.worst_case import worst_week
@@ -35,7 +36,7 @@ def check(directory: Path) -> Findings:
         ),
         counts={"follow-up": len(follow_ups), "template": len(templates)},
         names=tuple(named for follow_up in follow_ups.values() for named in _stages_of(source, follow_up)),
-        told=tuple(_worst_weeks(directory, follow_ups)),
+        told=(*_worst_weeks(directory, follow_ups), *_not_live(directory, follow_ups)),
     )
 
 
@@ -49,6 +50,17 @@ def _worst_weeks(directory: Path, follow_ups: FollowUps) -> Iterator[str]:
         if worst:
             yield f"the most that one customer of {name} can get in a week:"
             yield from (f"  {line}" for line in worst)
+
+
+def _not_live(directory: Path, follow_ups: FollowUps) -> Iterator[str]:
+    try:
+        storefronts = read_shop(directory)[0].storefronts
+    except ShopError:
+        return
+    for name, storefront in storefronts.items():
+        held = [(one, way) for one in follow_ups.values() if (way := trial_of(one, storefront)) is not None]
+        if held:
+            yield f"not live in {name}: {', '.join(f'{one.name} ({way})' for one, way in held)}"
 
 
 def _stages_of(source: YamlFile, follow_up: FollowUp) -> Iterator[StageNamed]:

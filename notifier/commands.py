@@ -1,10 +1,11 @@
-"""`stagepost notifier`, `stagepost preview` and `stagepost doctor mail`."""
+"""`stagepost notifier`, `stagepost preview` and `stagepost doctor mail`; the switches have a room of their own."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from notifier import switch_commands
 from services.commands import EXIT_NEEDS_A_PERSON, run_main
 from services.errors import ConfigurationError
 from services.panels import Panel
@@ -15,6 +16,7 @@ def register(app: typer.Typer) -> None:
     app.command("preview", rich_help_panel=Panel.SHOP)(preview)
     doctor = typer.Typer(no_args_is_help=True, help="Look at what Stagepost depends on, and say what to mend.")
     doctor.command("mail")(doctor_mail)
+    switch_commands.register(app)
     app.add_typer(doctor, name="doctor", rich_help_panel=Panel.OPERATING)
 
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier import saying
+from notifier.delivery import Way
 from notifier.outbox import say
 from notifier.saying import About
 from notifier.suppression import Why, lift, place_of, suppress
@@ -21,7 +22,10 @@ _profile = msgspec.json.Decoder(Profile)
 
 
 async def about(connection: AsyncConnection, message: UUID) -> About | None:
-    """The message as it stands; None when there is none of this id."""
+    """The message as it stands; None when there is none of this id.
+
+    One that was redirected is none: whoever reads it must not answer, unsubscribe or bounce for the customer.
+    """
     m = messages.c
     row = (
         await connection.execute(
@@ -35,7 +39,7 @@ async def about(connection: AsyncConnection, message: UUID) -> About | None:
                 sa.cast(customers.c.profile, sa.Text).label("profile"),
             )
             .join(customers, customers.c.id == m.customer_id)
-            .where(m.id == message)
+            .where(m.id == message, m.delivery.is_distinct_from(Way.REDIRECT))
         )
     ).one_or_none()
     if row is None:

@@ -8,6 +8,7 @@ from uuid import UUID
 from notifier.beside import Beside
 from notifier.conditions import Happened, scope
 from notifier.coupons import Issued, issued
+from notifier.delivery import Way, delivered
 from notifier.draws import held_out, variant_of
 from notifier.followups import EMAIL, WEBHOOK, FollowUp, Step
 from notifier.holdings import Customer, Instance
@@ -16,12 +17,15 @@ from notifier.plan import ended_elsewhere, happened_in, stands
 from notifier.quiet import quiet_until, zone_of
 from notifier.reach import Aim, Reachable, aim
 from notifier.reasons import Reason
-from services.contracts.storefront import Delivery, Redirect, Storefront
+from notifier.switches import NONE, Switches
+from services.contracts.storefront import Storefront
 
 FRESH: Final = timedelta(seconds=60)
 """How old `known_until` may be: beyond that an order may lie somewhere that would end what we are about to send."""
 LOOK_AGAIN: Final = timedelta(seconds=5)
 """After a deferral for freshness; `known_until` comes once a second when all is well."""
+WHILE_PAUSED: Final = timedelta(minutes=5)
+"""Resuming wakes what waits; this is for what was being put off at that very moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,13 +65,19 @@ class Circumstances:
     suppressed: str | None = None
     restored: bool = False
     beside: Beside = field(default_factory=Beside)
+    switches: Switches = NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
-    """`claim`: the address was said by a browser only, and this message uses it up. `limits` are asked once more."""
+    """`claim`: the address was said by a browser only, and this message uses it up. `limits` are asked once more.
+
+    `meant_for` is the customer's own address where it is redirected to another.
+    """
 
     address: str
+    meant_for: str | None = None
+    way: Way = Way.LIVE
     claim: bool
     channel: str = EMAIL
     variant: str | None = None
@@ -107,7 +117,7 @@ def guard(message: Message, circumstances: Circumstances, now: datetime) -> Deci
     happened = happened_in(instance, message.transition)
     if happened is None or not stands(instance, follow_up, message.transition):
         return Withhold(why=Reason.VOID)
-    waits = _untimely(message, circumstances, now) or _in_turn(message, circumstances.beside, now)
+    waits = _untimely(message, follow_up, circumstances, now) or _in_turn(message, circumstances.beside, now)
     if waits is not None:
         return waits
     forbidden = _forbidden(follow_up, storefront, circumstances) or _unasked(follow_up, step, happened, circumstances)
@@ -126,14 +136,23 @@ def guard(message: Message, circumstances: Circumstances, now: datetime) -> Deci
     return _timed(message, follow_up, step, storefront, aimed, circumstances, now)
 
 
-def _untimely(message: Message, circumstances: Circumstances, now: datetime) -> Defer | Withhold | None:
+def _untimely(
+    message: Message, follow_up: FollowUp, circumstances: Circumstances, now: datetime
+) -> Defer | Withhold | None:
     if circumstances.restored:
         return Withhold(why=Reason.RESTORED)
     if now >= message.expires_at:
         return Withhold(why=Reason.TOO_OLD)
+    if circumstances.switches.over(follow_up.name, circumstances.customer.storefront) is not None:
+        return _paused(message, now)
     if not is_fresh(circumstances.known_until, now):
         return Defer(until=now + LOOK_AGAIN, why=Reason.NOT_FRESH)
     return None
+
+
+def _paused(message: Message, now: datetime) -> Defer:
+    """For as long as it is worth sending: nothing is decided meanwhile, since what is paused may be about to change."""
+    return Defer(until=min(now + WHILE_PAUSED, message.expires_at), why=Reason.PAUSED)
 
 
 def _in_turn(message: Message, beside: Beside, now: datetime) -> Defer | Withhold | None:
@@ -176,12 +195,14 @@ def _timed(
     now: datetime,
 ) -> Decision:
     """It could go. Whether it does is a matter of the draw, the hour, and of what else the customer gets."""
+    way, address = delivered(follow_up, storefront, aimed)
     limits = Limits(
         follow_up=follow_up.name,
         occasion=message.occasion,
         channel=aimed.channel,
         cap=cap_of(storefront, aimed.channel, marketing=follow_up.marketing),
         cool_down=follow_up.cool_down,
+        trial=way is not Way.LIVE,
     )
     drawn_as = circumstances.beside.drawn_as or circumstances.customer.id
     if cooling(limits, circumstances.beside.given, now):
@@ -191,13 +212,12 @@ def _timed(
     waits = _waits(message, follow_up, storefront, limits, circumstances, now)
     if waits is not None:
         return waits
-    addressed = _delivered(aimed, follow_up.delivery or storefront.delivery)
-    if addressed is None:
-        return Withhold(why=Reason.SHADOW)
     variant = message.variant or variant_of(follow_up, step, drawn_as)
     return Send(
-        address=addressed.address,
-        claim=addressed.claim,
+        address=address,
+        meant_for=aimed.address if way is Way.REDIRECT else None,
+        way=way,
+        claim=aimed.claim and way is Way.LIVE,
         channel=aimed.channel,
         variant=variant,
         coupon=_coupon(message, step, variant, now),
@@ -214,7 +234,9 @@ def _waits(
     circumstances: Circumstances,
     now: datetime,
 ) -> Defer | Withhold | None:
-    """For the morning, for room, or for something more important."""
+    """For its channel, for the morning, for room, or for something more important."""
+    if circumstances.switches.over_channel(limits.channel) is not None:
+        return _paused(message, now)
     beside = circumstances.beside
     quiet = storefront.quiet_hours if follow_up.marketing and limits.channel != WEBHOOK else None
     zone = zone_of(circumstances.customer.profile, storefront)
@@ -226,17 +248,6 @@ def _waits(
     if left is not None and beside.ahead >= left:
         return _wait(message, now + LOOK_AGAIN, Reason.OUTRANKED)
     return None
-
-
-def _delivered(aimed: Aim, delivery: Delivery) -> Aim | None:
-    """Where it goes in the end; None for nowhere. Only mail is redirected: a program takes its own, or nothing."""
-    match delivery:
-        case "live":
-            return aimed
-        case Redirect(redirect=address) if aimed.channel == EMAIL:
-            return Aim(channel=aimed.channel, address=address)
-        case _:
-            return None
 
 
 def _wait(message: Message, until: datetime | None, why: Reason) -> Defer | Withhold:

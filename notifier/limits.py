@@ -22,7 +22,10 @@ USUAL: Final[Mapping[str, Cap]] = {EMAIL: Cap(), "sms": Cap(), "push": Cap()}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """A message that the customer was given, or may have been, at the latest at `at`."""
+    """A message that the customer was given, or may have been, at the latest at `at`.
+
+    Not `live`: that would have been, or that somebody else was given in their stead.
+    """
 
     id: UUID
     follow_up: str
@@ -30,17 +33,23 @@ class Given:
     channel: str
     marketing: bool
     at: datetime
+    live: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one message has to keep to. `cap` is of marketing on its channel, `cool_down` of its follow-up."""
+    """What one message has to keep to. `cap` is of marketing on its channel, `cool_down` of its follow-up.
+
+    A `trial` goes to nobody, or not to the customer: it keeps to what it would if the trials before had gone out. To
+    what goes out, trials are nothing.
+    """
 
     follow_up: str
     occasion: UUID
     channel: str
     cap: Cap
     cool_down: timedelta | None
+    trial: bool = False
 
     @property
     def looks_back(self) -> timedelta:
@@ -87,6 +96,7 @@ def granted(wishes: Iterable[Wish], given: Mapping[UUID, Sequence[Given]], now: 
                 channel=limits.channel,
                 marketing=wish.marketing,
                 at=now,
+                live=not limits.trial,
             )
         )
     return frozenset(found)
@@ -100,6 +110,7 @@ def cooling(limits: Limits, given: Iterable[Given], now: datetime) -> bool:
     return any(
         one.follow_up == limits.follow_up and one.occasion != limits.occasion and one.at > now - cool_down
         for one in given
+        if one.live or limits.trial
     )
 
 
@@ -131,4 +142,4 @@ def _windows(cap: Cap) -> tuple[tuple[int | None, timedelta], ...]:
 
 
 def _counted(limits: Limits, given: Iterable[Given]) -> list[datetime]:
-    return [one.at for one in given if one.marketing and one.channel == limits.channel]
+    return [one.at for one in given if one.marketing and one.channel == limits.channel and (one.live or limits.trial)]

@@ -10,10 +10,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from notifier import suppression
+from notifier import suppression, switch_store
 from notifier.beside_reads import former_ids, load_given
 from notifier.claimed import Claimed, claim_of
 from notifier.claims import Caps, spend
+from notifier.delivery import Way
 from notifier.followups import Purpose
 from notifier.guard import Send
 from notifier.limits import Wish, granted
@@ -30,6 +31,7 @@ class Mark:
     send: Send
     marketing: bool
     priority: int = 0
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +53,8 @@ async def mark_sending(
 ) -> dict[UUID, Marked]:
     """The customers are locked, and those whose stream has moved on since the guard looked are left claimed.
 
-    So an order that was taken in between is seen here; and an unsubscribing, and what another notifier has sent them
-    since, which may leave no room. Returns what was marked.
+    So an order that was taken in between is seen here; and an unsubscribing, a switch, and what another notifier has
+    sent them since, which may leave no room. What goes in the shadow ends here. Returns what was marked.
     """
     seen = {mark.claimed.message.id: mark for mark in marks}
     current = await connection.execute(
@@ -62,7 +64,13 @@ async def mark_sending(
         .with_for_update()
     )
     sequences = {row.id: row.sequence for row in current}
-    unmoved = [m for m in marks if sequences.get(m.claimed.customer.id) == m.claimed.customer.sequence]
+    switches = await switch_store.load(connection, now)
+    unmoved = [
+        m
+        for m in marks
+        if sequences.get(m.claimed.customer.id) == m.claimed.customer.sequence
+        and not switches.pause(m.claimed.follow_up, m.claimed.storefront, m.send.channel)
+    ]
     unmoved = await _with_room(connection, await _unsuppressed(connection, unmoved), now)
     claims = [claim for m in unmoved if m.send.claim and (claim := claim_of(m.claimed)) is not None]
     lost = await spend(connection, claims, caps, now)
@@ -75,7 +83,9 @@ async def mark_sending(
 
 
 def _to_sending(mark: Mark, hold: Hold, now: datetime) -> ReturningUpdate[Any]:
-    coupon = mark.send.coupon
+    send, shadow = mark.send, mark.send.way is Way.SHADOW
+    coupon = None if shadow else send.coupon  # a code that nobody has must not be redeemable
+    ended = sa.case((messages.c.unknowns > 0, Status.UNKNOWN), else_=Status.SHADOWED)
     return (
         sa.update(messages)
         .where(
@@ -85,16 +95,18 @@ def _to_sending(mark: Mark, hold: Hold, now: datetime) -> ReturningUpdate[Any]:
             messages.c.customer_id == mark.claimed.customer.id,
         )
         .values(
-            status=Status.SENDING,
+            status=ended if shadow else Status.SENDING,
             reason=None,
-            address=mark.send.address,
-            channel=mark.send.channel,
+            address=send.address,
+            channel=send.channel,
+            delivery=send.way,
+            subject=mark.subject if shadow else None,
             purpose=Purpose.MARKETING if mark.marketing else Purpose.TRANSACTIONAL,
-            variant=mark.send.variant,
+            variant=send.variant,
             coupon_code=coupon.code if coupon else None,
             coupon_expires_at=coupon.expires_at if coupon else None,
-            drawn_as=sa.func.coalesce(messages.c.drawn_as, mark.send.drawn_as),
-            lease_until=hold.until,
+            drawn_as=sa.func.coalesce(messages.c.drawn_as, send.drawn_as),
+            lease_until=None if shadow else hold.until,
             first_sending_at=sa.func.coalesce(messages.c.first_sending_at, now),
             changed_at=now,
         )
@@ -103,7 +115,11 @@ def _to_sending(mark: Mark, hold: Hold, now: datetime) -> ReturningUpdate[Any]:
 
 
 async def _unsuppressed(connection: AsyncConnection, marks: Sequence[Mark]) -> list[Mark]:
-    aimed = [(mark, suppression.place_of(mark.claimed.storefront, mark.send.address)) for mark in marks]
+    """By the customer's own address, also where the mail goes to another."""
+    aimed = [
+        (mark, suppression.place_of(mark.claimed.storefront, mark.send.meant_for or mark.send.address))
+        for mark in marks
+    ]
     found = await suppression.standing(connection, {place for _, place in aimed})
     return [
         mark for mark, place in aimed if found.get(place, suppression.NOTHING).against(marketing=mark.marketing) is None

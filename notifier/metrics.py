@@ -6,7 +6,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 MESSAGES: Final = Counter(
     "stagepost_messages_total",
-    "Messages by what became of them: sent, retry, dead, unknown, withheld, deferred.",
+    "Messages by what became of them: sent, retry, dead, unknown, withheld, deferred, shadowed.",
     ["follow_up", "outcome"],
 )
 DELIVERY_SECONDS: Final = Histogram(
@@ -38,4 +38,9 @@ REPORTS: Final = Counter(
     "stagepost_bounce_reports_total",
     "Bounces and complaints that were reported: hard, soft, complaint, and unknown for messages that are not ours.",
     ["provider", "what"],
+)
+SWITCHES: Final = Gauge(
+    "stagepost_notifier_switches",
+    "How many switches are on, as of the last step: what they pause stays pending.",
+    ["scope"],
 )

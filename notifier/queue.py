@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from notifier import catalogue_store, feedback, suppression
+from notifier import catalogue_store, feedback, suppression, switch_store
 from notifier.beside import Beside
 from notifier.beside_reads import Due, look_beside
 from notifier.catalogue import Catalogue
@@ -22,6 +22,7 @@ from notifier.followups import FollowUps
 from notifier.marking import Hold, Mark, Marked, mark_sending
 from notifier.outcomes import After, Dead, Outcome, Unknown, after
 from notifier.status import DUE, Status
+from notifier.switches import Switches
 from notifier.tables import known_until, messages, stream
 from services.postgres import columns_of, rows, transaction
 
@@ -93,6 +94,11 @@ class Queue:
         async with self._engine.connect() as connection:
             least: datetime | None = await connection.scalar(sa.select(sa.func.min(known_until.c.known_until)))
             return least
+
+    async def switches(self, now: datetime) -> Switches:
+        """What is paused."""
+        async with self._engine.connect() as connection:
+            return await switch_store.load(connection, now)
 
     async def restored_at(self) -> datetime | None:
         """When the database was last taken back to an earlier time; None if it never was."""

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier.addresses import masked
 from notifier.beside_reads import former_ids
+from notifier.delivery import Way
 from notifier.followups import EMAIL
 from notifier.status import Status
 from notifier.tables import messages
@@ -17,7 +18,10 @@ from services.postgres import among
 
 
 class MessageView(BaseModel):
-    """`address` is masked, or an endpoint's name; `maybe_twice`: one of unknown outcome was followed by another."""
+    """`address` is masked, or an endpoint's name. `subject` is kept of what went nowhere.
+
+    `maybe_twice`: one of unknown outcome was followed by another.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -29,6 +33,8 @@ class MessageView(BaseModel):
     coupon_code: str | None
     customer_id: UUID
     channel: str
+    delivery: Way | None
+    subject: str | None
     status: Status
     reason: str | None
     answer: str | None
@@ -93,6 +99,8 @@ def _view(row: Any) -> MessageView:  # noqa: ANN401  a row of messages
         coupon_code=row.coupon_code,
         customer_id=row.customer_id,
         channel=row.channel,
+        delivery=row.delivery,
+        subject=row.subject,
         status=Status(row.status),
         reason=row.reason,
         answer=row.answer,

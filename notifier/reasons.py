@@ -31,8 +31,8 @@ class Reason(StrEnum):
     QUIET_HOURS = "quiet_hours"
     CAPPED = "capped"
     OUTRANKED = "outranked"
-    SHADOW = "shadow"
     PACED = "paced"
+    PAUSED = "paused"
 
 
 RECONSIDERED: Final = frozenset(

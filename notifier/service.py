@@ -26,6 +26,7 @@ from notifier.pages.routes import Pages
 from notifier.queue import Queue
 from notifier.settings import NotifierSettings
 from notifier.store import UNAVAILABLE
+from notifier.switching import Named
 from notifier.worker import Worker
 from services.contracts.topics import PRODUCTS, STAGE_CHANGES
 from services.errors import NoShop
@@ -143,7 +144,14 @@ async def serve(settings: NotifierSettings) -> None:
         async def say(stopping: asyncio.Event) -> None:
             await repeat(outbox.step, stopping, idle=REST_WITHOUT_EVENTS)
 
-        app = create_app(engine, readiness, settings.operator_key, _now)
+        def named() -> Named | None:
+            try:
+                held = terms.now()
+            except NoShop:
+                return None
+            return Named(storefronts=held.shop.storefronts, follow_ups=held.follow_ups)
+
+        app = create_app(engine, readiness, settings.operator_key, _now, named)
         bounces = BounceDesk(engine, settings.bounces, Amazon().fetch, _now)
         app.include_router(bounces.routes(bearer(settings.operator_key)))
         app.router.routes.extend(Pages(engine, links, terms.now, _now).routes())

@@ -7,7 +7,7 @@ from typing import Final
 class Status(StrEnum):
     """`sending` is the point of no return: it is committed before anything is handed over.
 
-    pending ─▶ claimed ─▶ sending ─▶ sent | dead | unknown
+    pending ─▶ claimed ─▶ sending ─▶ sent | dead | unknown        (claimed ─▶ shadowed: all but the sending)
        ▲          │          └─────▶ retry ─▶ claimed
        └──────────┴─▶ withheld (a change of the customer may bring it back) | cancelled (what started it is void)
     """
@@ -21,6 +21,7 @@ class Status(StrEnum):
     UNKNOWN = "unknown"
     WITHHELD = "withheld"
     CANCELLED = "cancelled"
+    SHADOWED = "shadowed"
 
 
 DUE: Final = (Status.PENDING, Status.RETRY)

@@ -92,6 +92,9 @@ messages = sa.Table(
     sa.Column("claimed_by", sa.Uuid),
     sa.Column("lease_until", sa.DateTime(timezone=True)),
     sa.Column("address", sa.Text),
+    # How it went: live, shadow, redirect. The subject is kept of what lies in nobody's mailbox.
+    sa.Column("delivery", sa.Text),
+    sa.Column("subject", sa.Text),
     # Attempts that the other side answered for good or ill, and how many may have delivered for all we know.
     sa.Column("attempts", sa.SmallInteger, nullable=False),
     sa.Column("unknowns", sa.SmallInteger, nullable=False),
@@ -234,4 +237,36 @@ suppressions = sa.Table(
     sa.Column("lifted_why", sa.Text),
     sa.CheckConstraint("scope IN ('all', 'marketing')", name="scope_known"),
     sa.Index("suppressions_by_address", "address_sha256"),
+)
+
+switches = sa.Table(
+    "switches",
+    metadata,
+    # What is paused (`notifier.switches`). `name` is `*` for all; `until` is null where only a person ends it.
+    sa.Column("scope", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("until", sa.DateTime(timezone=True)),
+    sa.CheckConstraint("scope IN ('all', 'storefront', 'channel', 'follow_up')", name="scope_known"),
+)
+
+allowances = sa.Table(
+    "allowances",
+    metadata,
+    # Follow-ups that the blast guard leaves alone until then, because a person let them go on.
+    sa.Column("follow_up", sa.Text, primary_key=True),
+    sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+)
+
+volumes = sa.Table(
+    "volumes",
+    metadata,
+    # How many messages of a follow-up were handed over for the first time in an hour, and how many only in the shadow.
+    sa.Column("follow_up", sa.Text, primary_key=True),
+    sa.Column("hour", sa.DateTime(timezone=True), primary_key=True),
+    sa.Column("live", sa.Integer, nullable=False),
+    sa.Column("shadow", sa.Integer, nullable=False),
 )

@@ -11,24 +11,28 @@ import sqlalchemy as sa
 import stamina
 import structlog
 
+from notifier.addresses import masked
 from notifier.beside import Beside
 from notifier.catalogue import asked_for, filled
 from notifier.channels.channel import Channel, Connection, Parcel
 from notifier.claimed import Claimed
 from notifier.claims import Refused
+from notifier.delivery import Way
 from notifier.followups import Purpose
 from notifier.guard import Circumstances, Defer, Send, Withhold, guard, is_fresh
 from notifier.in_force import Terms
 from notifier.links import LinkMaker
 from notifier.marking import Mark, Marked
-from notifier.metrics import DELIVERY_SECONDS, KNOWN_UNTIL_AGE, MESSAGES
+from notifier.metrics import DELIVERY_SECONDS, KNOWN_UNTIL_AGE, MESSAGES, SWITCHES
 from notifier.outcomes import Outcome, Unknown
 from notifier.packing import Ready, packed
 from notifier.queue import Queue, Settled
 from notifier.reasons import Reason
+from notifier.render import Rendered
 from notifier.status import Status
 from notifier.store import UNAVAILABLE
 from notifier.suppression import NOTHING, Standing
+from notifier.switches import NONE, Scope, Switches
 from services.errors import NoShop
 
 log = structlog.get_logger()
@@ -46,6 +50,7 @@ class Seen:
     claims: Refused
     standing: Standing
     beside: Beside
+    switches: Switches
 
 
 class Worker:
@@ -73,6 +78,7 @@ class Worker:
         self._swept_at: datetime | None = None
         self._restored_at: datetime | None = None
         self._asked = False
+        self._switches = NONE
 
     async def step(self) -> bool:
         """One group of due messages; False when there was nothing to do, or nothing that could be done now."""
@@ -82,6 +88,9 @@ class Worker:
             await self._sweep()
             known_until = await self._queue.known_until()
             now = self._clock()
+            self._switches = await self._queue.switches(now)
+            for scope in Scope:
+                SWITCHES.labels(str(scope)).set(sum(one.scope is scope for one in self._switches.on))
             if known_until is not None:
                 KNOWN_UNTIL_AGE.set((now - known_until).total_seconds())
             # Nothing could be sent: then claiming would only churn the table. What is due stays due.
@@ -92,8 +101,10 @@ class Worker:
             if not claimed:
                 return False
             ready = await self._decide(claimed, terms, known_until, now)
-            for first in range(0, len(ready), self._channel.size):
-                await self._send(ready[first : first + self._channel.size])
+            await self._shadow([one for one in ready if one.send.way is Way.SHADOW])
+            going = [one for one in ready if one.send.way is not Way.SHADOW]
+            for first in range(0, len(going), self._channel.size):
+                await self._send(going[first : first + self._channel.size])
         except NoShop:
             return False
         except sa.exc.ProgrammingError:
@@ -145,6 +156,7 @@ class Worker:
                 claims=claims,
                 standing=standing.get(one.message.id, NOTHING),
                 beside=beside[one.message.id],
+                switches=self._switches,
             )
             decided = self._decide_one(one, terms, seen, now)
             if isinstance(decided, Ready):
@@ -183,12 +195,13 @@ class Worker:
             claim_capped=claimed.message.id in seen.claims.capped,
             suppressed=suppressed,
             beside=seen.beside,
+            switches=seen.switches,
             restored=self._restored_at is not None and claimed.due_at <= self._restored_at,
         )
         match guard(claimed.message, circumstances, now):
             case Send(channel=channel) if channel != claimed.channel:
                 return Settled(id=claimed.message.id, status=Status.PENDING, channel=channel)
-            case Send(address=address) if (until := self._channel.wait(address, now)) is not None:
+            case Send() as send if (until := self._turn(send, now)) is not None:
                 MESSAGES.labels(claimed.follow_up, "deferred").inc()
                 return Settled(id=claimed.message.id, status=Status.PENDING, due_at=until, reason=Reason.PACED)
             case Send() as send if follow_up is not None and storefront is not None:
@@ -208,6 +221,22 @@ class Worker:
                 )
             case _ as never:
                 assert_never(never)
+
+    def _turn(self, send: Send, now: datetime) -> datetime | None:
+        """What goes nowhere keeps nobody waiting, and waits for nobody."""
+        return None if send.way is Way.SHADOW else self._channel.wait(send.address, now)
+
+    async def _shadow(self, group: Sequence[Ready]) -> None:
+        """What would have gone out now is marked as that, and ends there."""
+        if not group:
+            return
+        now = self._clock()
+        marked = await self._queue.mark_sending([_mark(ready) for ready in group], now)
+        for ready in group:
+            if ready.claimed.message.id in marked:
+                MESSAGES.labels(ready.follow_up.name, "shadowed").inc()
+        left = [ready.claimed for ready in group if ready.claimed.message.id not in marked]
+        await self._queue.settle([_again(one) for one in left], now)
 
     async def _send(self, group: Sequence[Ready]) -> None:
         """As many as there are open connections are marked and handed over; the rest are due again."""
@@ -247,6 +276,7 @@ class Worker:
             dated=marked.dated,
             attempt=marked.attempts + 1,
             unsubscribe=ready.unsubscribe,
+            meant_for=None if ready.send.meant_for is None else masked(ready.send.meant_for),
         )
         try:
             outcome = await connection.deliver(parcel, self._clock())
@@ -285,6 +315,7 @@ def _mark(ready: Ready) -> Mark:
         send=ready.send,
         marketing=ready.follow_up.marketing,
         priority=ready.follow_up.priority,
+        subject=ready.content.subject if isinstance(ready.content, Rendered) else None,
     )
 
 

@@ -48,7 +48,8 @@ VIEWS = {
          WHERE NOT transition.retracted
     """,
     "messages": """
-        SELECT storefront, follow_up, step, variant, channel, customer_id, instance, status, reason, created_at, sent_at
+        SELECT storefront, follow_up, step, variant, channel, customer_id, instance, status, reason, created_at,
+               sent_at, due_at, delivery, coupon_code
           FROM notifier.messages
     """,
 }
@@ -619,10 +620,13 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
         sa.Column("claimed_by", sa.Uuid(), nullable=True),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("address", sa.Text(), nullable=True),
+        sa.Column("delivery", sa.Text(), nullable=True),
+        sa.Column("subject", sa.Text(), nullable=True),
         sa.Column("attempts", sa.SmallInteger(), nullable=False),
         sa.Column("unknowns", sa.SmallInteger(), nullable=False),
         sa.CheckConstraint(
-            "status IN ('pending', 'claimed', 'sending', 'sent', 'retry', 'dead', 'unknown', 'withheld', 'cancelled')",
+            "status IN ('pending', 'claimed', 'sending', 'sent', 'retry', 'dead', 'unknown', 'withheld', 'cancelled', "
+            "'shadowed')",
             name=op.f("messages_status_known"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("messages_pkey")),
@@ -739,6 +743,35 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
         schema="notifier",
     )
     op.create_index("suppressions_by_address", "suppressions", ["address_sha256"], unique=False, schema="notifier")
+    op.create_table(
+        "switches",
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("by", sa.Text(), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("scope IN ('all', 'storefront', 'channel', 'follow_up')", name=op.f("switches_scope_known")),
+        sa.PrimaryKeyConstraint("scope", "name", name=op.f("switches_pkey")),
+        schema="notifier",
+    )
+    op.create_table(
+        "allowances",
+        sa.Column("follow_up", sa.Text(), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("follow_up", name=op.f("allowances_pkey")),
+        schema="notifier",
+    )
+    op.create_table(
+        "volumes",
+        sa.Column("follow_up", sa.Text(), nullable=False),
+        sa.Column("hour", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("live", sa.Integer(), nullable=False),
+        sa.Column("shadow", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("follow_up", "hour", name=op.f("volumes_pkey")),
+        schema="notifier",
+    )
     _make_partitions_and_views()
 
 

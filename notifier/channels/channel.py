@@ -31,7 +31,8 @@ class Parcel:
 
     `shop` is the storefront's name in routes and keys. `address` is whatever the channel calls its recipient by: a mail
     address, an endpoint's name. `dated` is when it was first about to be sent; `attempt` counts from 1. `unsubscribe`
-    is the page that ends mail of its kind, where there is one.
+    is the page that ends mail of its kind, where there is one. `meant_for` is the customer's address, masked, where it
+    goes to the shop in their stead.
     """
 
     id: UUID
@@ -45,6 +46,7 @@ class Parcel:
     dated: datetime
     attempt: int
     unsubscribe: str | None = None
+    meant_for: str | None = None
 
 
 class Connection(Protocol):

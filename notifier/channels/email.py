@@ -32,6 +32,9 @@ IDLE: Final = timedelta(seconds=30)
 """A connection unused for so long is closed: servers hang up after minutes, and a dead one costs a failed mail."""
 MAILS_A_CONNECTION: Final = 100
 """Servers limit it; hosted ones often to a hundred."""
+TRIAL: Final = "[redirected]"
+"""Before the subject of what goes to the shop's own people in a customer's stead."""
+MEANT_FOR: Final = "X-Stagepost-Meant-For"
 REST: Final = timedelta(seconds=5)
 """After a failed connection none is tried for so long: an absent server is not hammered."""
 
@@ -63,7 +66,7 @@ def build(parcel: Parcel) -> EmailMessage:
     message = EmailMessage(policy=_POLICY)
     message["From"] = Address(display_name=_shown(from_.name), addr_spec=sender)
     message["To"] = Address(display_name=_shown(parcel.name or ""), addr_spec=parcel.address)
-    message["Subject"] = _shown(rendered.subject)
+    message["Subject"] = _shown(rendered.subject if parcel.meant_for is None else f"{TRIAL} {rendered.subject}")
     message["Date"] = format_datetime(parcel.dated)
     message["Message-ID"] = f"<{parcel.id}@{sender.rpartition('@')[2]}>"
     message[HEADER] = str(parcel.id)
@@ -71,7 +74,9 @@ def build(parcel: Parcel) -> EmailMessage:
     # Gmail's statistics of complaints, by follow-up, purpose and storefront.
     message["Feedback-ID"] = f"{parcel.follow_up}:{parcel.purpose}:{parcel.shop}:stagepost"
     message["Auto-Submitted"] = "auto-generated"
-    if parcel.purpose is Purpose.MARKETING:
+    if parcel.meant_for is not None:
+        message[MEANT_FOR] = _shown(parcel.meant_for)
+    elif parcel.purpose is Purpose.MARKETING:
         _unsubscribing(message, f"mailto:{sender}?subject=unsubscribe", parcel.unsubscribe)
     # Quoted-printable, so that no server on the way has a line to break or a byte to change.
     message.set_content(rendered.text, cte="quoted-printable")

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from notifier.bounces.report import message_in
 from notifier.channels.channel import Parcel, Payload
-from notifier.channels.email import build, envelope_sender
+from notifier.channels.email import MEANT_FOR, TRIAL, build, envelope_sender
 from notifier.followups import Purpose
 from notifier.render import Rendered
 from services.contracts.storefront import Sender, Storefront
@@ -85,6 +85,18 @@ def test_marketing_can_be_unsubscribed_by_the_mail_programs_own_button_and_a_tha
     thanks = received(parcel(unsubscribe=page, purpose=Purpose.TRANSACTIONAL))
     assert thanks["List-Unsubscribe"] is None
     assert thanks["List-Unsubscribe-Post"] is None
+
+
+def test_what_is_redirected_says_so_and_whom_it_was_meant_for_and_nobody_can_unsubscribe_them_by_it() -> None:
+    message = received(
+        parcel(address="team@shop.example", meant_for="a…@mail.example", unsubscribe="https://m.example/u")
+    )
+    assert message["To"].addresses[0].addr_spec == "team@shop.example"
+    assert message["Subject"] == f"{TRIAL} Your cart"
+    assert message[MEANT_FOR] == "a…@mail.example"
+    assert message["List-Unsubscribe"] is None
+    assert message["List-Unsubscribe-Post"] is None
+    assert received(parcel())[MEANT_FOR] is None
 
 
 def test_without_a_page_it_is_unsubscribed_by_mail_and_nothing_promises_a_button() -> None:

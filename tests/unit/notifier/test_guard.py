@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 
 from notifier.beside import Beside
 from notifier.conditions import names_on
+from notifier.delivery import Way
 from notifier.followups import Coupon, Entered, FollowUp, Purpose, Variant
-from notifier.guard import LOOK_AGAIN, Circumstances, Decision, Defer, Message, Send, Withhold, guard
+from notifier.guard import LOOK_AGAIN, WHILE_PAUSED, Circumstances, Decision, Defer, Message, Send, Withhold, guard
 from notifier.holdings import Customer, Instance, apply
 from notifier.limits import Given
 from notifier.reasons import RECONSIDERED, Reason
+from notifier.switches import EVERYTHING, Scope, Switch, Switches, standing
 from services.conditions import Condition, compile_condition
 from services.contracts.changes import Address, Profile, Subject
 from services.contracts.events import SaidBy
@@ -65,6 +67,7 @@ def asked(  # noqa: PLR0913  each is one circumstance that a rule looks at
     beside: Beside | None = None,
     step: int = 1,
     channel: str | None = None,
+    paused: tuple[Scope, str] | None = None,
     now: datetime = NOON,
 ) -> Decision:
     message = Message(
@@ -86,8 +89,13 @@ def asked(  # noqa: PLR0913  each is one circumstance that a rule looks at
         suppressed=suppressed,
         restored=restored,
         beside=beside or Beside(),
+        switches=Switches(on=() if paused is None else (switch(*paused),)),
     )
     return guard(message, circumstances, now)
+
+
+def switch(scope: Scope, name: str, until: datetime | None = None) -> Switch:
+    return Switch(scope=scope, name=name, by="ada", why="looking into it", since=NOON, until=until)
 
 
 def where(decision: Decision) -> tuple[str, bool] | None:
@@ -381,18 +389,72 @@ def test_who_is_held_out_would_have_got_it_and_stays_so_under_another_id() -> No
     assert {decision == Withhold(why=Reason.HOLDOUT) for decision in drawn} == {True, False}
 
 
-def test_in_the_shadow_nothing_goes_and_what_is_redirected_goes_to_the_shop() -> None:
-    assert asked(storefront=shop(delivery="shadow")) == Withhold(why=Reason.SHADOW)
-    assert asked(follow_up=replace(ABANDONED_CART, delivery="shadow")) == Withhold(why=Reason.SHADOW)
+def test_in_the_shadow_all_is_decided_and_what_is_redirected_goes_to_the_shop() -> None:
+    for shadowed in (
+        asked(storefront=shop(delivery="shadow"), who=profile(said_by=SaidBy.BROWSER)),
+        asked(storefront=shop(delivery="live"), follow_up=replace(ABANDONED_CART, delivery="shadow")),
+    ):
+        assert isinstance(shadowed, Send)
+        assert (shadowed.way, shadowed.address, shadowed.claim) == (Way.SHADOW, "ada@mail.example", False)
     assert asked(storefront=shop(delivery="shadow"), who=profile(None)) == Withhold(why=Reason.NO_ADDRESS)
     staging = Redirect(redirect="staging@shop.example")
-    claimed = profile(said_by=SaidBy.BROWSER)
-    assert where(asked(storefront=shop(delivery=staging), who=claimed)) == ("staging@shop.example", False)
-    assert isinstance(
-        asked(storefront=shop(delivery=staging), follow_up=replace(ABANDONED_CART, delivery="live")), Send
-    )
+    redirected = asked(storefront=shop(delivery=staging), who=profile(said_by=SaidBy.BROWSER))
+    assert isinstance(redirected, Send)
+    assert where(redirected) == ("staging@shop.example", False)
+    assert (redirected.way, redirected.meant_for) == (Way.REDIRECT, "ada@mail.example")
+    live = asked(storefront=shop(delivery=staging), follow_up=replace(ABANDONED_CART, delivery="live"))
+    assert where(live) == ("ada@mail.example", False)
     there = shop(delivery=staging, endpoints={"e": Endpoint(url="https://hooks.example")})
-    assert asked(storefront=there, follow_up=saying(channels=("webhook",), endpoint="e")) == Withhold(why=Reason.SHADOW)
+    posted = asked(storefront=there, follow_up=saying(channels=("webhook",), endpoint="e"))
+    assert isinstance(posted, Send)
+    assert posted.way is Way.SHADOW
+
+
+def test_trials_keep_to_what_they_would_have_taken_and_what_goes_out_does_not() -> None:
+    tried = Beside(given=(replace(had(23), live=False),))
+    capped = Defer(until=NOON + timedelta(hours=1), why=Reason.CAPPED)
+    assert isinstance(asked(beside=tried), Send)
+    assert asked(beside=tried, storefront=shop(delivery="shadow")) == capped
+    again = replace(ABANDONED_CART, cool_down=timedelta(days=30))
+    tried = Beside(given=(replace(had(48, follow_up=again.name), live=False),))
+    assert isinstance(asked(beside=tried, follow_up=again), Send)
+    assert asked(beside=tried, follow_up=replace(again, delivery="shadow")) == Withhold(why=Reason.COOL_DOWN)
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        (Scope.ALL, EVERYTHING),
+        (Scope.STOREFRONT, "main-shop"),
+        (Scope.FOLLOW_UP, "abandoned-cart"),
+        (Scope.CHANNEL, "email"),
+    ],
+)
+def test_what_is_paused_waits_as_long_as_it_is_worth_sending(over: tuple[Scope, str]) -> None:
+    assert asked(paused=over) == Defer(until=NOON + WHILE_PAUSED, why=Reason.PAUSED)
+    last = NOON + timedelta(hours=24)
+    just_before = last - timedelta(seconds=1)
+    assert asked(paused=over, now=just_before, known_until=just_before) == Defer(until=last, why=Reason.PAUSED)
+    assert asked(paused=over, now=last, known_until=last) == Withhold(why=Reason.TOO_OLD)
+
+
+def test_nothing_is_decided_about_what_is_paused_as_a_whole() -> None:
+    over = (Scope.FOLLOW_UP, "abandoned-cart")
+    assert asked(paused=over, who=profile(None), hold="broken", known_until=None) == asked(paused=over)
+    assert asked(paused=over, instance=instance_of("abandoned", "ordered")) == Withhold(why=Reason.VOID)
+
+
+@pytest.mark.parametrize(
+    "other", [(Scope.STOREFRONT, "other"), (Scope.FOLLOW_UP, "thank-you"), (Scope.CHANNEL, "webhook")]
+)
+def test_a_switch_pauses_what_it_names_and_nothing_else(other: tuple[Scope, str]) -> None:
+    assert isinstance(asked(paused=other), Send)
+
+
+def test_a_switch_goes_off_by_itself_when_its_time_is_over() -> None:
+    ends = switch(Scope.ALL, EVERYTHING, until=NOON)
+    assert standing([ends], NOON - timedelta(seconds=1)).on == (ends,)
+    assert standing([ends], NOON).on == ()
 
 
 def test_a_message_carries_its_variant_and_its_coupon() -> None:
