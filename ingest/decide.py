@@ -7,6 +7,7 @@ from ingest.dialects.reading import Body, Call, Refusal, Taken
 from ingest.limits import Limits, fault_in
 from services.contracts.dead_letters import MAX_RAW_BYTES, DeadLetter, encode_dead_letter
 from services.contracts.events import Event, encode_event, record_key
+from services.contracts.keys import SHOWN, WRITE_KEY_PREFIX
 from services.contracts.privacy import PrivacyRequest, encode_request, key_of_request
 from services.contracts.products import Product, ProductGone, encode_product, key_of_product
 from services.contracts.topics import DEAD_LETTERS, EVENTS, MAX_REQUEST_BYTES, PRIVACY, PRODUCTS
@@ -63,7 +64,7 @@ def decide(body: Body, call: Call, limits: Limits, *, route: str) -> Decision:
         outcome = _fitting(_read(raw, body, call, limits), room)
         if isinstance(outcome, Refusal):
             rejected.append(Rejected(index, outcome))
-            letters.append(_letter(outcome, raw, call, f"{route} {body.document}".strip()))
+            letters.append(_letter(outcome, _without_key(raw, body.key), call, f"{route} {body.document}".strip()))
         else:
             taken += outcome
             room -= sum(map(record_bytes, outcome))
@@ -123,6 +124,13 @@ def _record(taken: Taken) -> Record:
 
 def record_bytes(record: Record) -> int:
     return len(record.key or b"") + len(record.value or b"")
+
+
+def _without_key(raw: bytes, key: str | None) -> bytes:
+    """Some clients repeat it in each event; it is kept nowhere but with whom it was given to."""
+    if key is None or not key.startswith(WRITE_KEY_PREFIX):
+        return raw
+    return raw.replace(key.encode("utf-8", "surrogatepass"), f"{key[:SHOWN]}…".encode())
 
 
 def _letter(refusal: Refusal, raw: bytes, call: Call, route: str) -> Record:

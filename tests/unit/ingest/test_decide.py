@@ -7,6 +7,7 @@ import pytest
 
 from ingest.decide import Decision
 from services.contracts.dead_letters import MAX_RAW_BYTES, decode_dead_letter
+from services.contracts.keys import KeyKind, new_write_key
 from services.contracts.topics import DEAD_LETTERS, EVENTS, MAX_REQUEST_BYTES
 from services.errors import TooLarge
 
@@ -36,6 +37,15 @@ def test_a_dead_letter_keeps_what_came_and_why(take: Callable[..., Decision], re
     letter = decode_dead_letter(decision.letters[0].value or b"")
     assert letter.raw == b'{"id": "e1", "nam": "x"}'
     assert (letter.code, letter.source, letter.received_at) == ("unknown_field", "/v1/native", received)
+
+
+def test_a_dead_letter_holds_no_write_key(take: Callable[..., Decision]) -> None:
+    key, stored = new_write_key("shop", KeyKind.SERVER)
+    for body, dialect in (({"writeKey": key}, "track"), ({"batch": [{"type": "track", "writeKey": key}]}, "batch")):
+        (letter,) = take(body, dialect).letters
+        raw = decode_dead_letter(letter.value or b"").raw
+        assert key.encode() not in raw
+        assert stored.prefix.encode() in raw
 
 
 def test_a_dead_letter_is_cut_where_it_could_fill_the_disk(take: Callable[..., Decision]) -> None:
