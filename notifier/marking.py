@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from notifier import suppression, switch_store
+from notifier import blast_store, suppression, switch_store
 from notifier.beside_reads import former_ids, load_given
+from notifier.blast_store import OFF, BlastSettings
 from notifier.claimed import Claimed, claim_of
 from notifier.claims import Caps, spend
 from notifier.delivery import Way
@@ -49,7 +50,13 @@ class Hold:
 
 
 async def mark_sending(
-    connection: AsyncConnection, marks: Sequence[Mark], hold: Hold, caps: Caps, now: datetime
+    connection: AsyncConnection,
+    marks: Sequence[Mark],
+    hold: Hold,
+    caps: Caps,
+    now: datetime,
+    *,
+    blast: BlastSettings = OFF,
 ) -> dict[UUID, Marked]:
     """The customers are locked, and those whose stream has moved on since the guard looked are left claimed.
 
@@ -72,6 +79,7 @@ async def mark_sending(
         and not switches.pause(m.claimed.follow_up, m.claimed.storefront, m.send.channel)
     ]
     unmoved = await _with_room(connection, await _unsuppressed(connection, unmoved), now)
+    unmoved = await blast_store.admitted(connection, unmoved, blast, now)
     claims = [claim for m in unmoved if m.send.claim and (claim := claim_of(m.claimed)) is not None]
     lost = await spend(connection, claims, caps, now)
     marked: dict[UUID, Marked] = {}

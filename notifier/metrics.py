@@ -44,3 +44,8 @@ SWITCHES: Final = Gauge(
     "How many switches are on, as of the last step: what they pause stays pending.",
     ["scope"],
 )
+TRIPPED: Final = Counter(
+    "stagepost_blast_guard_tripped_total",
+    "How often the blast guard paused a follow-up: it asks whether that much is meant.",
+    ["follow_up"],
+)

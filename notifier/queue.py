@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from notifier import catalogue_store, feedback, suppression, switch_store
 from notifier.beside import Beside
 from notifier.beside_reads import Due, look_beside
+from notifier.blast_store import OFF, BlastSettings
 from notifier.catalogue import Catalogue
 from notifier.claimed import Claimed, claim_of, load_claimed, place_of
 from notifier.claims import Caps, Refused, refused
@@ -52,11 +53,14 @@ _SETTLED_COLUMNS: list[sa.Column[Any]] = [messages.c[name] for name in _SETTLED]
 class Queue:
     """The queue as one process sees it: `token` tells its claims from those of others."""
 
-    def __init__(self, engine: AsyncEngine, *, sending_lease: timedelta, caps: Caps | None = None) -> None:
+    def __init__(
+        self, engine: AsyncEngine, *, sending_lease: timedelta, caps: Caps | None = None, blast: BlastSettings = OFF
+    ) -> None:
         """`sending_lease` must outlast the longest way in which handing over can end."""
         self._engine = engine
         self._sending_lease = sending_lease
         self._caps = caps or Caps()
+        self._blast = blast
         self._token = uuid4()
 
     async def claim(
@@ -170,7 +174,7 @@ class Queue:
         """The point of no return, committed before anything is handed over (`marking`). Returns what was marked."""
         hold = Hold(by=self._token, until=now + self._sending_lease)
         async with transaction(self._engine) as connection:
-            return await mark_sending(connection, marks, hold, self._caps, now)
+            return await mark_sending(connection, marks, hold, self._caps, now, blast=self._blast)
 
     async def record(self, message_id: UUID, outcome: Outcome, *, resend_unknown: bool, now: datetime) -> After | None:
         """Writes the outcome. Also over an `unknown` that another process wrote when our lease had run out: we know."""

@@ -113,7 +113,7 @@ async def serve(settings: NotifierSettings) -> None:
             return terms.now().follow_ups
 
         lease = max(settings.smtp.timeout * ANSWERS_A_MAIL, settings.webhooks.timeout * 2)
-        queue = Queue(engine, sending_lease=lease, caps=settings.claims)
+        queue = Queue(engine, sending_lease=lease, caps=settings.claims, blast=settings.blast)
         readiness = Readiness({"revision", "feed"})
         taking = Taking(Intake(feed, offsets, engine, follow_ups, _now), feed, terms, readiness)
         links = settings.links.maker()

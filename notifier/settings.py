@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from pydantic_settings import NoDecode
 
 from notifier.addresses import deliverable
+from notifier.blast_store import BlastSettings
 from notifier.bounces.settings import BounceSettings
 from notifier.claims import Caps
 from notifier.links import LinkMaker, Signer
@@ -174,3 +175,4 @@ class NotifierSettings(Settings):
     operator_key: SecretStr = Field(min_length=16, description="opens the operators' routes")
     http: NotifierHttp = NotifierHttp()
     claims: Caps = Caps()
+    blast: BlastSettings = BlastSettings()

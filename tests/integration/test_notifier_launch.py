@@ -1,5 +1,7 @@
 """What is not to reach customers does not: shadow, redirect and switches, on a real Postgres and a real mail server."""
 
+import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -12,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import feedback, reads, switch_store
+from notifier.blast_store import BlastSettings
 from notifier.channels.email import MEANT_FOR, TRIAL, EmailChannel, SmtpConnection
 from notifier.delivery import Way
 from notifier.followups import EMAIL, Coupon, FollowUp, Step
@@ -21,7 +24,7 @@ from notifier.reasons import Reason
 from notifier.render import Renderer
 from notifier.settings import SmtpSettings
 from notifier.status import Status
-from notifier.switches import EVERYTHING, Scope, Switch
+from notifier.switches import BLAST_GUARD, EVERYTHING, Scope, Switch
 from notifier.tables import messages, outbox, spent_claims
 from notifier.worker import Worker
 from services.contracts.events import SaidBy
@@ -183,3 +186,30 @@ async def test_a_switch_counts_again_when_a_message_is_marked_sending(world: Wor
     assert not world.server.taken
     async with world.engine.connect() as connection:
         assert await connection.scalar(sa.select(messages.c.first_sending_at)) is None
+
+
+async def test_two_notifiers_together_keep_to_the_bound_and_the_rest_waits_until_somebody_says_it_is_meant(
+    world: World,
+) -> None:
+    people = [f"customer {number}" for number in range(12)]
+    for person in people:
+        await world.know(f"{person.replace(' ', '.')}@mail.example", customer=person)
+        await world.move(transition("abandoned", cause=person, instance=f"cart of {person}"), customer=person)
+    bound = BlastSettings(times=5, floor=5, days=14)
+    terms = Terms(shop=SHOP, follow_ups=world.follow_ups, renderer=Renderer(SHOP.directory), since=NOON)
+    workers = []
+    for _ in range(2):
+        smtp = SmtpSettings(host="127.0.0.1", port=world.server.port, security="none", timeout=timedelta(seconds=2))
+        world.channels.append(EmailChannel(smtp, world.clock))
+        queue = Queue(world.engine, sending_lease=LEASE, blast=bound)
+        workers.append(Worker(queue, EMAIL, world.channels[-1], lambda: terms, LINKS, world.clock))
+    await asyncio.gather(*map(drained, workers))
+    assert len(world.server.taken) == 5
+    assert Counter(await world.rows()) == {(Status.SENT, None): 5, (Status.PENDING, Reason.PAUSED): 7}
+    async with world.engine.connect() as connection:
+        (on,) = (await switch_store.load(connection, world.clock.now)).on
+    assert (on.name, on.by) == ("abandoned-cart", BLAST_GUARD)
+    assert on.why.startswith("5 went out")
+    assert await resume(world, Scope.FOLLOW_UP, "abandoned-cart")
+    await asyncio.gather(*map(drained, workers))
+    assert len(world.server.taken) == 12
