@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from ingest import measures
 from ingest.answers import Answer, Answering, as_json, as_taken
 from ingest.bootstrap import add_bootstrap_routes
-from ingest.cards import cleaned
+from ingest.cleaning import cleaned
 from ingest.clients import client_of
 from ingest.cors import Headers, cors_headers, preflight_headers
 from ingest.decide import Decision, decide, record_bytes

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ingest.cards import cleaned
+from ingest.cleaning import cleaned
 from ingest.dialects import shopify, woocommerce
 from ingest.dialects.reading import Body
 from ingest.doors import Asked, Door, Opened

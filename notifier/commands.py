@@ -1,4 +1,4 @@
-"""`stagepost notifier`, `stagepost preview` and `stagepost doctor mail`; the switches have a room of their own."""
+"""`stagepost notifier`, `preview`, `send-test` and `doctor mail`; the switches have a room of their own."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,10 +10,16 @@ from services.commands import EXIT_NEEDS_A_PERSON, run_main
 from services.errors import ConfigurationError
 from services.panels import Panel
 
+ShopDirectory = Annotated[Path | None, typer.Option(help="The shop directory; the default shop without it.")]
+FollowUpName = Annotated[str, typer.Argument(help="Its name in followups.yaml.", metavar="FOLLOW_UP")]
+StepNumber = Annotated[int, typer.Option(help="Which of its messages, from 1.")]
+Language = Annotated[str | None, typer.Option(help="A language, as in de or de-AT; else the storefront's.")]
+
 
 def register(app: typer.Typer) -> None:
     app.command("notifier", rich_help_panel=Panel.SERVICES)(notifier)
     app.command("preview", rich_help_panel=Panel.SHOP)(preview)
+    app.command("send-test", rich_help_panel=Panel.SHOP)(send_test)
     doctor = typer.Typer(no_args_is_help=True, help="Look at what Stagepost depends on, and say what to mend.")
     doctor.command("mail")(doctor_mail)
     switch_commands.register(app)
@@ -29,10 +35,10 @@ def notifier() -> None:
 
 
 def preview(
-    follow_up: Annotated[str, typer.Argument(help="Its name in followups.yaml.")],
-    shop: Annotated[Path | None, typer.Option(help="The shop directory; the default shop without it.")] = None,
-    step: Annotated[int, typer.Option(help="Which of its messages, from 1.")] = 1,
-    locale: Annotated[str | None, typer.Option(help="A language, as in de or de-AT; else the storefront's.")] = None,
+    follow_up: FollowUpName,
+    shop: ShopDirectory = None,
+    step: StepNumber = 1,
+    locale: Language = None,
     text: Annotated[bool, typer.Option("--text/--html", help="The text part, or the HTML part.")] = False,  # noqa: FBT002  a flag
 ) -> None:
     """Print a follow-up's mail with sample data, as in: stagepost preview thank-you --html > mail.html."""
@@ -40,15 +46,36 @@ def preview(
     from notifier.render import RenderError
 
     try:
-        rendered = sample(follow_up, shop, step=step, locale=locale)
+        rendered = sample(follow_up, shop, step=step, locale=locale).rendered
     except (ConfigurationError, RenderError) as error:
         typer.echo(f"stagepost preview: {error}", err=True)
         raise typer.Exit(EXIT_NEEDS_A_PERSON) from None
     typer.echo(f"Subject: {rendered.subject}\n\n{rendered.text}" if text else rendered.html)
 
 
+def send_test(
+    follow_up: FollowUpName,
+    to: Annotated[str, typer.Option(help="Whom it goes to: you.")],
+    shop: ShopDirectory = None,
+    step: StepNumber = 1,
+    locale: Language = None,
+) -> None:
+    """Send yourself a follow-up's mail with sample data, by the mail server that customers' mail goes by."""
+    from notifier.preview import sample
+    from notifier.render import RenderError
+    from notifier.send_test import sending
+    from notifier.settings import MailOnly
+
+    try:
+        work = sending(sample(follow_up, shop, step=step, locale=locale), to)
+    except (ConfigurationError, RenderError) as error:
+        typer.echo(f"stagepost send-test: {error}", err=True)
+        raise typer.Exit(EXIT_NEEDS_A_PERSON) from None
+    run_main(MailOnly, work, service="send-test")
+
+
 def doctor_mail(
-    shop: Annotated[Path | None, typer.Option(help="The shop directory; the default shop without it.")] = None,
+    shop: ShopDirectory = None,
     selector: Annotated[list[str] | None, typer.Option(help="A DKIM selector; may be said several times.")] = None,
     server: Annotated[str | None, typer.Option(help="A name server, ADDRESS or ADDRESS:PORT.")] = None,
 ) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID, uuid5
 
 from msgspec.structs import replace
 
+from services.cards import text_without_cards
 from services.contracts.changes import Profile, Root
 from services.contracts.events import OF_A_MESSAGE, Event, Name, SaidBy
 from services.contracts.identity import IdentityKind, Who
@@ -61,7 +62,11 @@ def complained(about: About, now: datetime) -> Event | None:
 
 
 def survey_answered(about: About, kind: str, score: int, comment: str, now: datetime) -> Event | None:
-    """The same answer twice is one answer. Another is another, and the later one holds."""
+    """The same answer twice is one answer. Another is another, and the later one holds.
+
+    People write their cards' numbers into comments too: they are taken out, as ingest does of what comes to it.
+    """
+    comment = text_without_cards(comment)
     more = {"comment": comment} if comment else {}
     return _event(about, Name.SURVEY_ANSWERED, now, f"{kind} {score} {comment}", kind=kind, score=score, **more)
 

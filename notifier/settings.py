@@ -156,7 +156,7 @@ class WebhooksOnly(Settings):
 
 
 class MailOnly(Settings):
-    """Of `stagepost doctor mail`."""
+    """Of `stagepost doctor mail` and `send-test`."""
 
     smtp: SmtpSettings
 

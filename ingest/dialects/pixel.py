@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from ingest.cards import cleaned
+from ingest.cleaning import cleaned
 from ingest.dialects import segment
 from ingest.dialects.reading import Body
 from services.errors import BadRequest

@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from ingest.cards import without_cards
 from ingest.decide import MAX_EVENT_RECORD
 from ingest.dialects.canonical import EARLIEST, Said, as_text, canonical_event
 from ingest.dialects.reading import Call, Refusal
 from ingest.history.mapping import EventMapping, HistoryMapping, Together
 from ingest.history.rows import Row
 from ingest.limits import Limits, fault_in
+from services.cards import without_cards
 from services.conditions import MISSING, Expression
 from services.contracts.events import SaidBy, encode_event, record_key
 from services.contracts.identity import IdentityKind, Who, identities_of

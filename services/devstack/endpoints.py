@@ -84,6 +84,10 @@ def table(found: dict[str, str]) -> str:
 def shell(found: dict[str, str]) -> str:
     """Assignments for `eval`: every place under its name, and what `stagepost`'s own commands read, exported."""
     read = {"STAGEPOST_POSTGRES__DSN": found.get("postgres"), "STAGEPOST_KAFKA__BOOTSTRAP_SERVERS": found.get("kafka")}
+    if "smtp" in found:
+        host, _, port = found["smtp"].rpartition(":")
+        # As on the way of the stack's own notifier: over loopback, without TLS.
+        read |= {"STAGEPOST_SMTP__HOST": host, "STAGEPOST_SMTP__PORT": port, "STAGEPOST_SMTP__SECURITY": "none"}
     return "\n".join(
         [f"{name}={quote(where)}" for name, where in found.items()]
         + [f"export {name}={quote(where)}" for name, where in read.items() if where is not None]

@@ -11,11 +11,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from platforms import as_asgi, decided, shopify_headers
 
-from ingest.cards import BRANDS, CODE_REMOVED, CODES, IDS, NUMBER_REMOVED, NUMBERED, cleaned, key_of, without_cards
+from ingest.cleaning import cleaned
 from ingest.decide import decide
 from ingest.dialects import native, pixel, segment, shopify
 from ingest.dialects.reading import Call
 from ingest.limits import Limits
+from services.cards import BRANDS, CODE_REMOVED, CODES, IDS, NUMBER_REMOVED, NUMBERED, key_of, without_cards
 from services.contracts.dead_letters import decode_dead_letter
 from services.contracts.events import SaidBy, decode_event
 

@@ -9,6 +9,7 @@ import pytest
 
 from notifier import saying
 from notifier.saying import About
+from services.cards import NUMBER_REMOVED
 from services.contracts.changes import Profile, Root
 from services.contracts.events import Event, SaidBy, decode_event, encode_event, is_of_a_message
 from services.contracts.identity import IdentityKind, Who
@@ -89,3 +90,9 @@ def test_who_changes_their_mind_and_back_is_heard_each_time() -> None:
     again = saying.consented(ADA, "email", yes=False, now=LATER)
     assert again is not None
     assert again.id != said("no").id
+
+
+def test_a_comment_is_said_without_the_card_number_in_it() -> None:
+    event = saying.survey_answered(ADA, "nps", 3, "Charge 4111 1111 1111 1111 again, not order 1042.", NOON)
+    assert event is not None
+    assert event.properties["comment"] == f"Charge {NUMBER_REMOVED} again, not order 1042."

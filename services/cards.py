@@ -1,19 +1,18 @@
-"""Takes card numbers and security codes out of a body before anybody reads it. docs/ingest.md has the rule for people.
+"""Takes card numbers and security codes out of what was said before anybody reads it. Pure.
+
+docs/ingest.md has the rule for people.
 
 What a number is depends on the key it stands under, so a suspicious body is decoded and walked. Nearly all are cleared
 by searches in their bytes before that, and stay byte for byte as they came.
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
-
-from ingest.dialects.reading import Body
 
 NUMBER_REMOVED: Final = "[card number removed]"
 CODE_REMOVED: Final = "[security code removed]"
@@ -94,16 +93,6 @@ class Cleaned:
     removed: int
 
 
-def cleaned(open_body: Callable[[bytes], Body]) -> Callable[[bytes], Body]:
-    """Opens what is left of a body after that."""
-
-    def opened(raw: bytes) -> Body:
-        found = without_cards(raw)
-        return replace(open_body(found.body), removed=found.removed)
-
-    return opened
-
-
 def without_cards(body: bytes) -> Cleaned:
     """The same JSON with a marker in place of each card number and security code; never raises, whatever the bytes."""
     if not _may_hold_one(body):
@@ -114,6 +103,11 @@ def without_cards(body: bytes) -> Cleaned:
         return Cleaned(_encode(walked), walk.removed) if walk.removed else Cleaned(body, 0)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, OverflowError):
         return _without_keys(body)
+
+
+def text_without_cards(text: str) -> str:
+    """What a person wrote, with a marker in place of each card number."""
+    return _Walk().text(text, Key())
 
 
 def _may_hold_one(body: bytes) -> bool:
@@ -197,21 +191,21 @@ class _Walk:
 
     def value(self, said: Any, key: Key) -> Any:  # noqa: ANN401  any JSON
         if isinstance(said, str):
-            return self._text(said, key)
+            return self.text(said, key)
         if isinstance(said, dict):
             return {
-                self._text(name, _IN_A_KEY): self.value(one, key if key.of_code else key_of(name))
+                self.text(name, _IN_A_KEY): self.value(one, key if key.of_code else key_of(name))
                 for name, one in said.items()
             }
         if isinstance(said, list):
             return [self.value(one, key) for one in said]
         if isinstance(said, int | Decimal) and not isinstance(said, bool):
             bare = str(said)
-            text = self._text(bare, key)
+            text = self.text(bare, key)
             return said if text == bare else text
         return said
 
-    def _text(self, text: str, key: Key) -> str:
+    def text(self, text: str, key: Key) -> str:
         if key.of_code and text:
             self.removed += 1
             return CODE_REMOVED
