@@ -20,6 +20,7 @@ TONES: Final = {
     "unknown": "bad",
     "withheld": "quiet",
     "cancelled": "quiet",
+    "shadowed": "quiet",
 }
 """How a message's status looks; one that is new here looks quiet."""
 

@@ -20,7 +20,7 @@ from notifier.delivery import Way
 from notifier.followups import EMAIL, Coupon, FollowUp, Step
 from notifier.in_force import Terms
 from notifier.queue import Queue
-from notifier.reasons import Reason
+from notifier.reasons import IN_WORDS, Reason
 from notifier.render import Renderer
 from notifier.settings import SmtpSettings
 from notifier.status import Status
@@ -129,6 +129,8 @@ async def test_what_is_paused_waits_and_goes_once_it_is_resumed(world: World) ->
     await pause(world, Scope.FOLLOW_UP, "abandoned-cart")
     await drained(worker)
     assert await world.rows() == [(Status.PENDING, Reason.PAUSED)]
+    (told,) = (await reads.latest(world.engine, None, 10)).messages
+    assert told.reason_in_words == IN_WORDS[Reason.PAUSED]
     await world.pass_by(HOUR)
     await drained(worker)
     assert await world.rows() == [(Status.PENDING, Reason.PAUSED)]

@@ -10,7 +10,7 @@ import pytest
 from notifier.content import Code, Concerned, Content, Item, Shop
 from notifier.followups_file import read_follow_ups
 from notifier.followups_written import FollowUpWritten
-from notifier.reasons import Reason
+from notifier.reasons import IN_WORDS, Reason
 from notifier.render import Renderer
 from notifier.samples import sample_contents
 from notifier.settings import SmtpSettings
@@ -70,6 +70,10 @@ def test_the_example_of_a_short_template_renders_and_the_example_of_words_is_sai
 )
 def test_every_name_that_a_marketer_may_meet_is_explained(name: str) -> None:
     assert f"`{name}`" in TEXT
+
+
+def test_every_reason_has_words_for_who_looks_at_one_message() -> None:
+    assert set(IN_WORDS) == set(Reason)
 
 
 @pytest.mark.parametrize("name", SmtpSettings.model_fields)
