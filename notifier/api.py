@@ -20,6 +20,7 @@ from services.api_page import add_api_page
 from services.http import answer_errors
 from services.operator import bearer
 from services.process import Readiness, operational_routes
+from services.storable import Storable
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
@@ -68,7 +69,7 @@ def create_app(
         return await endpoints.disabled()
 
     @app.post("/v1/endpoints/{storefront}/{name}/enable", dependencies=operator, status_code=HTTPStatus.NO_CONTENT)
-    async def enable(storefront: str, name: str) -> None:
+    async def enable(storefront: Storable, name: Storable) -> None:
         """It is there again: what waited for it is sent at once."""
         await endpoints.turn_on(storefront, name, clock())
 

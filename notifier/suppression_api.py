@@ -13,6 +13,7 @@ from notifier.suppression import Why, lift, place_of, suppress
 from notifier.tables import suppressions
 from services.errors import NotFound
 from services.postgres import transaction
+from services.storable import Storable
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
@@ -39,17 +40,17 @@ class SuppressedList(BaseModel):
 class ToSuppress(BaseModel):
     """Nothing goes to this address any more."""
 
-    storefront: str
+    storefront: Storable
     address: str = Field(examples=["ada@mail.example"])
-    note: str = Field(min_length=1, max_length=500, description="why, for who reads it later")
+    note: Storable = Field(min_length=1, max_length=500, description="why, for who reads it later")
 
 
 class ToLift(BaseModel):
     """Mail goes to this address again, whatever stood against it."""
 
-    storefront: str
+    storefront: Storable
     address: str
-    because: str = Field(min_length=1, max_length=500, description="for who reads it later")
+    because: Storable = Field(min_length=1, max_length=500, description="for who reads it later")
 
 
 class Lifted(BaseModel):

@@ -1,5 +1,6 @@
 """Handing a mail to a real SMTP server: every way in which that can end."""
 
+import asyncio
 import ssl
 from datetime import timedelta
 from email import message_from_bytes, policy
@@ -185,6 +186,18 @@ async def test_a_server_that_is_away_is_left_alone_for_a_while() -> None:
     assert sending.resting
     clock.pass_by(timedelta(seconds=10))
     assert not sending.resting
+
+
+@pytest.mark.parametrize("greeting", [b"", b"421 too busy\r\n", b"554 not you\r\n", b"220-wait\r\n"])
+async def test_a_server_that_hangs_up_instead_of_greeting_is_left_alone_for_a_while(greeting: bytes) -> None:
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(greeting)
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        sending = channel(server.sockets[0].getsockname()[1], Clock())
+        assert await sending.open(1) == []
+        assert sending.resting
 
 
 async def test_a_server_without_tls_gets_no_mail_unless_the_shop_says_so() -> None:

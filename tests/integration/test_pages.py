@@ -377,3 +377,42 @@ async def test_an_operator_suppresses_lists_and_lifts_with_a_reason(world: World
     }
     assert await world.stands() == NOTHING
     assert (await world.http.post("/v1/suppressions/lift", json=lift, headers=operator)).status_code == 404
+
+
+JUNK: list[bytes] = [
+    b"",
+    b"{",
+    b"null",
+    b"[]",
+    b'{"storefront": 7, "address": [], "note": {}, "because": null}',
+    b'{"storefront": "x", "address": "", "note": "", "because": ""}',
+    b'{"storefront": "a\\u0000", "address": "b\\u0000", "note": "c\\u0000", "because": "d\\u0000"}',
+    b'{"storefront": "\\ud800", "address": "\\ud800", "note": "\\ud800", "because": "\\ud800"}',
+    b"[" * 50_000,
+    b"score=9&score=x&text=%00&address=%FF",
+    b"\xff\xfe\x00",
+]
+
+
+@pytest.mark.parametrize("junk", JUNK, ids=range(len(JUNK)))
+async def test_junk_at_any_route_is_refused_clearly_and_changes_nothing(world: World, junk: bytes) -> None:
+    paths = [
+        "/v1/suppressions",
+        "/v1/suppressions/lift",
+        "/v1/endpoints/%00/a%00/enable",
+        "/v1/endpoints/%FF/%ED%A0%80/enable",
+        "/v1/customers/%00/messages",
+        "/m/%00",
+        "/m/u/%00",
+        *all_pages(world.links)[2:],
+    ]
+    for path in paths:
+        for kind in ("application/json", "application/x-www-form-urlencoded", "multipart/form-data", "nonsense"):
+            headers = {"authorization": f"Bearer {OPERATOR}", "content-type": kind}
+            answer = await world.http.post(path, content=junk, headers=headers)
+            assert answer.status_code < 500, (path, kind)
+            if path.startswith("/v1/"):
+                assert answer.status_code >= 400, (path, kind)
+                said = answer.json()
+                assert said.get("message") or said.get("detail"), (path, kind)
+    assert await world.stands() == NOTHING
