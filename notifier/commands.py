@@ -1,7 +1,8 @@
 """`stagepost notifier`, `preview`, `send-test` and `doctor mail`; the switches have a room of their own."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
 
 import typer
 
@@ -9,6 +10,9 @@ from notifier import switch_commands
 from services.commands import EXIT_NEEDS_A_PERSON, run_main
 from services.errors import ConfigurationError
 from services.panels import Panel
+
+if TYPE_CHECKING:
+    from notifier.render import Rendered
 
 ShopDirectory = Annotated[Path | None, typer.Option(help="The shop directory; the default shop without it.")]
 FollowUpName = Annotated[str, typer.Argument(help="Its name in followups.yaml.", metavar="FOLLOW_UP")]
@@ -39,18 +43,30 @@ def preview(
     shop: ShopDirectory = None,
     step: StepNumber = 1,
     locale: Language = None,
+    customer: Annotated[UUID | None, typer.Option(help="With this one's data, as the notifier holds it.")] = None,
     text: Annotated[bool, typer.Option("--text/--html", help="The text part, or the HTML part.")] = False,  # noqa: FBT002  a flag
 ) -> None:
     """Print a follow-up's mail with sample data, as in: stagepost preview thank-you --html > mail.html."""
+
+    def show(rendered: "Rendered") -> None:
+        typer.echo(f"Subject: {rendered.subject}\n\n{rendered.text}" if text else rendered.html)
+
+    if customer is not None:
+        from notifier.preview_customer import Asked
+        from notifier.preview_desk import PreviewSettings, showing
+
+        asked = Asked(follow_up=follow_up, customer=customer, step=step, locale=locale)
+        run_main(PreviewSettings, showing(asked, shop, show), service="preview")
+        return
     from notifier.preview import sample
     from notifier.render import RenderError
 
     try:
-        rendered = sample(follow_up, shop, step=step, locale=locale).rendered
+        found = sample(follow_up, shop, step=step, locale=locale)
     except (ConfigurationError, RenderError) as error:
         typer.echo(f"stagepost preview: {error}", err=True)
         raise typer.Exit(EXIT_NEEDS_A_PERSON) from None
-    typer.echo(f"Subject: {rendered.subject}\n\n{rendered.text}" if text else rendered.html)
+    show(found.rendered)
 
 
 def send_test(

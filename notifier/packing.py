@@ -1,6 +1,7 @@
 """What a message that may go out is made into, for the channel that it goes by."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 import structlog
 
@@ -9,6 +10,7 @@ from notifier.claimed import Claimed
 from notifier.content import Concerned, Material, content_of
 from notifier.followups import WEBHOOK, FollowUp
 from notifier.guard import Send
+from notifier.holdings import Customer, Instance
 from notifier.language import language_for
 from notifier.links import Links
 from notifier.queue import Settled
@@ -64,7 +66,7 @@ def packed(
             links=links,
             locale=language_for(profile, storefront, renderer.languages),
             coupon=send.coupon,
-            concerned=concerned(claimed) if to_staff else None,
+            concerned=concerned(claimed.customer, instance, claimed.message.transition) if to_staff else None,
         )
     )
     template, _ = step.look(send.variant) if step else (None, None)
@@ -88,15 +90,15 @@ def _payload(claimed: Claimed, follow_up: FollowUp, endpoint: Endpoint, send: Se
     return Payload(body=payload_of(claimed, follow_up, endpoint, variant=send.variant, coupon=send.coupon))
 
 
-def concerned(claimed: Claimed) -> Concerned:
+def concerned(customer: Customer, instance: Instance, transition: UUID | None) -> Concerned:
     """Of whom the shop's own people are told, and what they said: what the rule that moved them looked at."""
-    profile = claimed.customer.profile
+    profile = customer.profile
     names = (profile.traits.get(name) for name in ("first_name", "last_name"))
     addresses = {channel: address.value for channel, address in profile.addresses.items()}
-    move = next((move for move in claimed.instance.moves if move.id == claimed.message.transition), None)
+    move = next((move for move in instance.moves if move.id == transition), None)
     survey, score = next(iter(move.facts.items()), (None, None)) if move is not None else (None, None)
     return Concerned(
-        id=str(claimed.customer.id),
+        id=str(customer.id),
         name=" ".join(name for name in names if isinstance(name, str)) or None,
         email=addresses.get("email"),
         phone=addresses.get("sms"),

@@ -23,6 +23,7 @@ from notifier.in_force import Terms, following
 from notifier.intake import Intake
 from notifier.outbox import Outbox
 from notifier.pages.routes import Pages
+from notifier.preview_routes import preview_routes
 from notifier.queue import Queue
 from notifier.settings import NotifierSettings
 from notifier.store import UNAVAILABLE
@@ -152,6 +153,7 @@ async def serve(settings: NotifierSettings) -> None:
             return Named(storefronts=held.shop.storefronts, follow_ups=held.follow_ups)
 
         app = create_app(engine, readiness, settings.operator_key, _now, named)
+        app.include_router(preview_routes(engine, terms.now, settings.operator_key, _now))
         bounces = BounceDesk(engine, settings.bounces, Amazon().fetch, _now)
         app.include_router(bounces.routes(bearer(settings.operator_key)))
         app.router.routes.extend(Pages(engine, links, terms.now, _now).routes())
