@@ -105,20 +105,20 @@ def after(outcome: Outcome, *, attempts: int, unknowns: int, resend_unknown: boo
     """An unknown outcome is final, but where a repeat is known by its id, or was asked for: then once more."""
     match outcome:
         case Delivered(answer=answer):
-            return After(status=Status.SENT, answer=_short(answer), attempts=attempts + 1, unknowns=unknowns)
+            return After(status=Status.SENT, answer=short(answer), attempts=attempts + 1, unknowns=unknowns)
         case RetryAt(at=at, why=why, counted=counted):
             return After(
-                status=Status.RETRY, answer=_short(why), due_at=at, attempts=attempts + counted, unknowns=unknowns
+                status=Status.RETRY, answer=short(why), due_at=at, attempts=attempts + counted, unknowns=unknowns
             )
         case Dead(why=why):
             # What may have been delivered at an earlier attempt must never read as if it had not.
             status = Status.UNKNOWN if unknowns else Status.DEAD
-            return After(status=status, answer=_short(why), attempts=attempts + 1, unknowns=unknowns)
+            return After(status=status, answer=short(why), attempts=attempts + 1, unknowns=unknowns)
         case Unknown(why=why, again=again):
             due_at = again or (now + FIRST_PAUSE if resend_unknown and unknowns == 0 else None)
             return After(
                 status=Status.UNKNOWN if due_at is None else Status.RETRY,
-                answer=_short(why),
+                answer=short(why),
                 due_at=due_at,
                 attempts=attempts + 1,
                 unknowns=unknowns + 1,
@@ -127,5 +127,9 @@ def after(outcome: Outcome, *, attempts: int, unknowns: int, resend_unknown: boo
             assert_never(never)
 
 
-def _short(answer: str) -> str:
-    return " ".join(answer.split())[:KEPT_OF_AN_ANSWER]
+def short(answer: str) -> str:
+    """One line of what the far side said, whatever its bytes were: of many servers they are no UTF-8.
+
+    Postgres keeps no NUL and no half character. An outcome that could not be written would hold up all behind it.
+    """
+    return " ".join("".join(c if c.isprintable() else " " for c in answer).split())[:KEPT_OF_AN_ANSWER]

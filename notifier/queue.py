@@ -204,7 +204,7 @@ class Queue:
             if result.status is Status.SENT:
                 await feedback.was_sent(connection, message_id, now)
             if isinstance(outcome, Dead) and outcome.no_such_address:
-                await feedback.was_refused(connection, message_id, outcome.why, now)
+                await feedback.was_refused(connection, message_id, result.answer, now)
             return result
 
     async def sweep(self, channel: str, resends: Callable[[str], bool], now: datetime) -> list[tuple[str, After]]:

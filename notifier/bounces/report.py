@@ -55,6 +55,7 @@ def says_no_such_address(status: str | None) -> bool:
 
 
 def noted(*parts: object) -> str:
-    """One line of what was said. Addresses in it are cut: an operator's list is no place for them."""
-    said = " ".join(" ".join(str(part).split()) for part in parts if part)
+    """One line of what was said, of characters that can be kept. Addresses are cut: a list is no place for them."""
+    whole = " ".join(str(part) for part in parts if part)
+    said = " ".join("".join(c if c.isprintable() else " " for c in whole).split())
     return re.sub(r"[^\s<>:;,\"']+@[^\s<>:;,\"']+", "…", said)[:LONGEST_NOTE]

@@ -21,7 +21,7 @@ from standardwebhooks.webhooks import Webhook
 
 from notifier.channels.channel import Parcel, Payload
 from notifier.channels.public_addresses import Network, inside, url_fault
-from notifier.outcomes import WEBHOOK_PAUSES, Dead, Delivered, Outcome, RetryAt, Unknown, refused_for_now
+from notifier.outcomes import WEBHOOK_PAUSES, Dead, Delivered, Outcome, RetryAt, Unknown, refused_for_now, short
 from notifier.settings import WebhookSettings
 from notifier.store import UNAVAILABLE
 from services.contracts.storefront import endpoint_key
@@ -80,7 +80,7 @@ def headers_of(parcel: Parcel, body: str, secrets: Sequence[str], now: datetime)
 
 def judged(parcel: Parcel, status: int, reason: str | None, retry_after: str | None, now: datetime) -> Outcome:
     """What an answer means. Only 410 is for ever; a redirect is as wrong as an error."""
-    said = f"{status} {reason or ''}".strip()
+    said = short(f"{status} {reason or ''}")
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return Delivered(answer=said)
     if status == HTTPStatus.GONE:

@@ -80,3 +80,14 @@ def test_a_follow_up_that_asks_for_it_is_sent_once_more_and_only_once() -> None:
 def test_what_may_have_gone_out_before_never_reads_as_dead() -> None:
     assert settled(Dead(why="550"), unknowns=1).status is Status.UNKNOWN
     assert settled(Dead(why="550")).status is Status.DEAD
+
+
+@pytest.mark.parametrize("said", ["550 Empf\udce4nger unbekannt", "550 no\x00body", "550\r\nnobody", "550 \x1b[31mred"])
+def test_whatever_bytes_the_far_side_answers_with_can_be_kept(said: str) -> None:
+    outcomes: list[Outcome] = [Delivered(answer=said), Dead(why=said), Unknown(why=said)]
+    outcomes.append(RetryAt(at=NOON, why=said, counted=True))
+    for outcome in outcomes:
+        kept = settled(outcome).answer
+        assert kept.startswith("550")
+        assert kept.isprintable()
+        assert kept.encode()

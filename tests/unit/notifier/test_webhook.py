@@ -115,3 +115,9 @@ def test_secrets_are_given_as_json_one_or_two_an_endpoint(given: str) -> None:
     assert settings.secrets["s/hook"][0].get_secret_value() == SECRET
     assert len(settings.allow_private) == 2
     assert SECRET not in repr(settings)
+
+
+def test_an_endpoint_that_is_gone_is_so_whatever_bytes_it_says_it_with() -> None:
+    outcome = judged(parcel(), 410, "Disparu \udce9\x00", None, NOON)
+    assert isinstance(outcome, Dead)
+    assert outcome.why.encode() == b"410 Disparu"
