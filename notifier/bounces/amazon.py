@@ -7,7 +7,7 @@ from typing import Final
 import aiohttp
 import structlog
 
-from notifier.bounces.ses import is_amazons
+from notifier.bounces.ses import is_amazons, is_certificate
 
 log = structlog.get_logger()
 
@@ -27,7 +27,7 @@ class Amazon:
             return None
         if url not in self._certificates:
             content = await self._get(url)
-            if content is None or b"BEGIN CERTIFICATE" not in content:
+            if content is None or not is_certificate(url) or b"END CERTIFICATE" not in content:
                 return content
             self._certificates[url] = content
             while len(self._certificates) > KEPT:
@@ -40,7 +40,17 @@ class Amazon:
                 aiohttp.ClientSession(timeout=TIMEOUT) as session,
                 session.get(url, allow_redirects=False) as answer,
             ):
-                return await answer.content.read(MOST_BYTES) if answer.status == HTTPStatus.OK else None
+                return await whole(answer.content) if answer.status == HTTPStatus.OK else None
         except (aiohttp.ClientError, TimeoutError) as error:
             log.warning("Amazon can't be asked", url=url.partition("?")[0], error=repr(error))
             return None
+
+
+async def whole(content: aiohttp.StreamReader) -> bytes | None:
+    """To its end, in however many pieces it comes; None when that is too far off."""
+    held = bytearray()
+    async for piece in content.iter_any():
+        held += piece
+        if len(held) > MOST_BYTES:
+            return None
+    return bytes(held)

@@ -89,7 +89,7 @@ class BounceDesk:
         said = _notice(await _body(request))
         if said.TopicArn not in self._settings.ses_topics:
             raise Forbidden("STAGEPOST_BOUNCES__SES_TOPICS does not name this topic")
-        certificate = await self._fetch(said.SigningCertURL) if ses.is_amazons(said.SigningCertURL) else b""
+        certificate = await self._fetch(said.SigningCertURL) if ses.is_certificate(said.SigningCertURL) else b""
         if certificate is None:
             raise Unavailable("the certificate that SNS signs with can't be had now")
         if not ses.verified(said, certificate):

@@ -19,6 +19,7 @@ from cryptography.x509 import load_pem_x509_certificate
 from notifier.bounces.report import HEADER, Bounced, Complained, NotAReport, Report, message_in, noted
 
 _AMAZON: Final = re.compile(r"sns\.[a-z0-9-]{3,40}\.amazonaws\.com(\.cn)?")
+_CERTIFICATE: Final = re.compile(r"/SimpleNotificationService-[0-9A-Za-z]{1,64}\.pem")
 _SIGNED: Final = ("Message", "MessageId", "Subject", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
 """In this order; a notice has no URL and no token, a confirmation no subject."""
 
@@ -49,6 +50,12 @@ def notice(body: bytes) -> Notice:
         return msgspec.json.decode(body, type=Notice)
     except msgspec.DecodeError as error:
         raise NotAReport(str(error)) from None
+
+
+def is_certificate(url: str | None) -> bool:
+    """Whether it is where SNS keeps its certificates: a call of SNS answers with what its caller has written there."""
+    parts = urlsplit(url or "") if is_amazons(url) else None
+    return parts is not None and _CERTIFICATE.fullmatch(parts.path) is not None and not parts.query
 
 
 def is_amazons(url: str | None) -> bool:

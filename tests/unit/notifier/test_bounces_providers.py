@@ -1,5 +1,6 @@
 """What providers post of bounces and complaints, in the shapes of their documentation, each with its signature."""
 
+import asyncio
 import base64
 import contextlib
 import hashlib
@@ -9,7 +10,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import aiohttp
 import pytest
+from aiohttp.base_protocol import BaseProtocol
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
@@ -18,7 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.bounces import mailgun, postmark, sendgrid, ses
-from notifier.bounces.report import Bounced, Complained, NotAReport, Report
+from notifier.bounces.amazon import whole
+from notifier.bounces.report import Bounced, Complained, NotAReport, Report, noted
 from tests.unit.notifier.builders import NOON
 
 ID = UUID("3f2c1d9a-5b7e-4c11-9c0e-8a6d2f4b7e10")
@@ -157,6 +161,39 @@ def test_what_ses_says(message: dict[str, Any], found: list[str]) -> None:
 )
 def test_a_certificate_comes_from_amazon_or_not_at_all(url: str | None, is_theirs: bool) -> None:  # noqa: FBT001  a case
     assert ses.is_amazons(url) is is_theirs
+
+
+@pytest.mark.parametrize(
+    ("path", "is_one"),
+    [
+        ("/SimpleNotificationService-9c6465fa7f48f5cacd23014631ec1136.pem", True),
+        ("/?Action=GetTopicAttributes&TopicArn=theirs", False),
+        ("/?Action=GetTopicAttributes&x=/SimpleNotificationService-01.pem", False),
+        ("/SimpleNotificationService-01.pem?Action=GetTopicAttributes", False),
+        ("/theirs/SimpleNotificationService-01.pem", False),
+        ("/x.pem", False),
+    ],
+)
+def test_what_somebody_has_written_at_amazons_is_no_certificate(path: str, is_one: bool) -> None:  # noqa: FBT001  a case
+    assert ses.is_certificate(f"https://sns.eu-west-1.amazonaws.com{path}") is is_one
+    assert not ses.is_certificate(f"https://evil.example{path}")
+
+
+async def test_a_certificate_that_comes_in_pieces_is_read_whole() -> None:
+    protocol = BaseProtocol(asyncio.get_running_loop())
+    protocol.connection_made(asyncio.Transport())
+    pieces = aiohttp.StreamReader(protocol, 2**16)
+    reading = asyncio.create_task(whole(pieces))
+    for start in range(0, len(CERTIFICATE), 100):
+        pieces.feed_data(CERTIFICATE[start : start + 100])
+        await asyncio.sleep(0)
+    pieces.feed_eof()
+    assert await reading == CERTIFICATE
+
+
+@given(st.text())
+def test_what_is_noted_of_a_report_can_be_kept(said: str) -> None:
+    assert noted("5.1.1", said, "\x00").isprintable()
 
 
 # SendGrid
