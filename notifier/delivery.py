@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+from notifier.addresses import deliverable
 from notifier.followups import EMAIL, FollowUp
 from notifier.reach import Aim
 from services.contracts.storefront import Redirect, Storefront
@@ -19,7 +20,7 @@ def delivered(follow_up: FollowUp, storefront: Storefront, aimed: Aim) -> tuple[
         case "live":
             return Way.LIVE, aimed.address
         case Redirect(redirect=address) if aimed.channel == EMAIL:
-            return Way.REDIRECT, address
+            return Way.REDIRECT, deliverable(address) or address
         case _:
             return Way.SHADOW, aimed.address
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notifier.addresses import deliverable
 from notifier.beside import Beside
 from notifier.conditions import names_on
 from notifier.delivery import Way
@@ -408,6 +409,12 @@ def test_in_the_shadow_all_is_decided_and_what_is_redirected_goes_to_the_shop() 
     posted = asked(storefront=there, follow_up=saying(channels=("webhook",), endpoint="e"))
     assert isinstance(posted, Send)
     assert posted.way is Way.SHADOW
+
+
+def test_what_is_redirected_goes_to_the_address_as_mail_takes_it() -> None:
+    sent = asked(storefront=shop(delivery=Redirect(redirect="Staging@Bücher.Example")))
+    assert isinstance(sent, Send)
+    assert deliverable(sent.address) == sent.address == "Staging@xn--bcher-kva.example"
 
 
 def test_trials_keep_to_what_they_would_have_taken_and_what_goes_out_does_not() -> None:
