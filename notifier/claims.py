@@ -61,7 +61,10 @@ async def refused(connection: AsyncConnection, claims: Collection[Claim], caps: 
         await connection.execute(
             sa.select(spent_claims).where(
                 sa.or_(
-                    among(spent_claims.c.address_sha256, [claim.address for claim in claims]),
+                    sa.and_(
+                        among(spent_claims.c.storefront, {claim.storefront for claim in claims}),
+                        among(spent_claims.c.address_sha256, [claim.address for claim in claims]),
+                    ),
                     among(spent_claims.c.customer_id, [claim.customer for claim in claims]),
                 )
             )

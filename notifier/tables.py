@@ -116,7 +116,14 @@ messages = sa.Table(
         unique=True,
         postgresql_where=sa.text(f"status <> '{Status.CANCELLED}'"),
     ),
-    sa.Index("messages_due", "due_at", postgresql_where=sa.text(_one_of(DUE))),
+    # By channel: what piles up for one that rests is not gone through for another.
+    sa.Index("messages_due", "channel", "due_at", postgresql_where=sa.text(_one_of(DUE))),
+    # Who subscribes again has it decided anew; without this all there ever was would be gone through for it.
+    sa.Index(
+        "messages_suppressed",
+        "storefront",
+        postgresql_where=sa.text(f"status = '{Status.WITHHELD}' AND reason = 'suppressed'"),
+    ),
     sa.Index("messages_leased", "lease_until", postgresql_where=sa.text(_one_of((Status.CLAIMED, Status.SENDING)))),
     sa.Index("messages_by_customer", "customer_id", "created_at"),
     sa.Index("messages_by_instance", "instance"),

@@ -638,7 +638,7 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
     op.create_index(
         "messages_due",
         "messages",
-        ["due_at"],
+        ["channel", "due_at"],
         unique=False,
         schema="notifier",
         postgresql_where=sa.text("status IN ('pending', 'retry')"),
@@ -666,6 +666,14 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
         unique=True,
         schema="notifier",
         postgresql_where=sa.text("status <> 'cancelled'"),
+    )
+    op.create_index(
+        "messages_suppressed",
+        "messages",
+        ["storefront"],
+        unique=False,
+        schema="notifier",
+        postgresql_where=sa.text("status = 'withheld' AND reason = 'suppressed'"),
     )
     op.create_table(
         "offsets",
