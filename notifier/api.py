@@ -17,6 +17,7 @@ from notifier.suppression_api import suppression_routes
 from notifier.switch_routes import switch_routes
 from notifier.switching import Named
 from services.api_page import add_api_page
+from services.bounded_body import BoundedBody
 from services.http import answer_errors
 from services.operator import bearer
 from services.process import Readiness, operational_routes
@@ -41,6 +42,7 @@ def create_app(
     add_api_page(app)
     app.router.routes.extend(operational_routes(readiness))
     answer_errors(app)
+    app.add_middleware(BoundedBody)
     operator = [Depends(bearer(operator_key))]
 
     app.include_router(suppression_routes(engine, clock), dependencies=operator)
