@@ -53,9 +53,11 @@ def claim_of(claimed: Claimed) -> Claim | None:
     )
 
 
-def place_of(claimed: Claimed) -> suppression.Place | None:
+def place_of(claimed: Claimed, staff: str | None) -> suppression.Place | None:
+    """What may stand against it stands there. `staff` is who gets it in place of the customer, where somebody does."""
     given = claimed.customer.profile.addresses.get("email")
-    return None if given is None else suppression.place_of(claimed.storefront, given.value)
+    address = staff if staff is not None else given.value if given is not None else None
+    return None if address is None else suppression.place_of(claimed.storefront, address)
 
 
 async def load_claimed(connection: AsyncConnection, ids: Collection[UUID]) -> list[Claimed]:

@@ -17,7 +17,7 @@ from notifier.beside import Beside
 from notifier.beside_reads import Due, look_beside
 from notifier.blast_store import OFF, BlastSettings
 from notifier.catalogue import Catalogue
-from notifier.claimed import Claimed, claim_of, load_claimed, place_of
+from notifier.claimed import Claimed, claim_of, load_claimed
 from notifier.claims import Caps, Refused, refused
 from notifier.followups import FollowUps
 from notifier.marking import Hold, Mark, Marked, mark_sending
@@ -116,12 +116,11 @@ class Queue:
         async with self._engine.connect() as connection:
             return await refused(connection, claims, self._caps, now)
 
-    async def standing(self, wanted: Collection[Claimed]) -> dict[UUID, suppression.Standing]:
-        """What stands against the addresses of these messages."""
-        places = {claimed.message.id: place for claimed in wanted if (place := place_of(claimed)) is not None}
+    async def standing(self, wanted: Mapping[UUID, suppression.Place]) -> dict[UUID, suppression.Standing]:
+        """What stands against the places that these messages go to."""
         async with self._engine.connect() as connection:
-            found = await suppression.standing(connection, set(places.values()))
-        return {message: found[place] for message, place in places.items() if place in found}
+            found = await suppression.standing(connection, set(wanted.values()))
+        return {message: found[place] for message, place in wanted.items() if place in found}
 
     async def beside(self, wanted: Sequence[Claimed], follow_ups: FollowUps, now: datetime) -> dict[UUID, Beside]:
         """What else is known of the customers of these messages, by message."""

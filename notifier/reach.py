@@ -27,7 +27,10 @@ class Aim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reachable:
-    """What is known of the customer's addresses, as in `Circumstances`."""
+    """What is known of the customer's addresses, as in `Circumstances`.
+
+    `suppressed` is of the address that the message goes to: the staff's, where it goes to them.
+    """
 
     profile: Profile
     claim_spent: bool
@@ -43,7 +46,7 @@ def aim(follow_up: FollowUp, step: Step, storefront: Storefront, customer: Reach
 
 def _reach(channel: str, follow_up: FollowUp, step: Step, storefront: Storefront, customer: Reachable) -> Aim | Reason:
     if step.to_staff:
-        return _staff(channel, storefront)
+        return _staff(channel, storefront, customer)
     said = customer.profile.consent.get(channel)
     if follow_up.marketing and said is False:
         return Reason.CONSENT_WITHDRAWN
@@ -55,10 +58,12 @@ def _reach(channel: str, follow_up: FollowUp, step: Step, storefront: Storefront
     return _address(channel, follow_up, customer)
 
 
-def _staff(channel: str, storefront: Storefront) -> Aim | Reason:
+def _staff(channel: str, storefront: Storefront, customer: Reachable) -> Aim | Reason:
     """The shop's own people, whatever the customer has said about mail to themselves."""
     address = deliverable(storefront.staff) if storefront.staff is not None else None
-    return Reason.NOT_CONFIGURED if address is None else Aim(channel=channel, address=address)
+    if address is None:
+        return Reason.NOT_CONFIGURED
+    return Aim(channel=channel, address=address) if customer.suppressed is None else Reason.SUPPRESSED
 
 
 def _address(channel: str, follow_up: FollowUp, customer: Reachable) -> Aim | Reason:

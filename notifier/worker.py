@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, assert_never
+from uuid import UUID
 
 import sqlalchemy as sa
 import stamina
@@ -15,7 +16,7 @@ from notifier.addresses import masked
 from notifier.beside import Beside
 from notifier.catalogue import asked_for, filled
 from notifier.channels.channel import Channel, Connection, Parcel
-from notifier.claimed import Claimed
+from notifier.claimed import Claimed, place_of
 from notifier.claims import Refused
 from notifier.delivery import Way
 from notifier.followups import Purpose
@@ -31,7 +32,7 @@ from notifier.reasons import Reason
 from notifier.render import Rendered
 from notifier.status import Status
 from notifier.store import UNAVAILABLE
-from notifier.suppression import NOTHING, Standing
+from notifier.suppression import NOTHING, Place, Standing
 from notifier.switches import NONE, Scope, Switches
 from services.errors import NoShop
 
@@ -145,7 +146,7 @@ class Worker:
         self, claimed: Sequence[Claimed], terms: Terms, known_until: datetime | None, now: datetime
     ) -> list[Ready]:
         claims = await self._queue.refused(claimed, now)
-        standing = await self._queue.standing(claimed)
+        standing = await self._queue.standing(_places(claimed, terms))
         claimed = await self._as_sold(claimed, terms)
         beside = await self._queue.beside(claimed, terms.follow_ups, now)
         ready: list[Ready] = []
@@ -301,6 +302,18 @@ class Worker:
         log.info("message", message=str(message_id), follow_up=claimed.follow_up, outcome=str(result.status))
         if result.status is Status.SENT:
             DELIVERY_SECONDS.labels(claimed.follow_up).observe(max((now - claimed.due_at).total_seconds(), 0.0))
+
+
+def _places(claimed: Sequence[Claimed], terms: Terms) -> dict[UUID, Place]:
+    """Where each goes, as far as something may stand against it: to the customer, or to the shop's own people."""
+    places = {}
+    for one in claimed:
+        follow_up, storefront = terms.follow_ups.get(one.follow_up), terms.shop.storefronts.get(one.storefront)
+        step = follow_up.step(one.message.step) if follow_up is not None else None
+        staff = storefront.staff if storefront is not None and step is not None and step.to_staff else None
+        if (place := place_of(one, staff)) is not None:
+            places[one.message.id] = place
+    return places
 
 
 def _counted(packed: Ready | Settled, follow_up: str) -> Ready | Settled:

@@ -1,7 +1,10 @@
 """What stands against an address stops what is queued; what lifts it lets that go on. On a real Postgres."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -18,7 +21,7 @@ from services.contracts.events import Event, decode_event
 from services.postgres import transaction
 from tests.integration.notifier_sending import LEASE, World, drained, fresh_world
 from tests.integration.notifier_world import database
-from tests.unit.notifier.builders import send_to, transition
+from tests.unit.notifier.builders import THANK_YOU, send_to, transition
 
 ADA = "ada@mail.example"
 KNOWN = Root(kind="user_id", value="u1")
@@ -64,6 +67,20 @@ async def test_a_queued_reminder_is_withheld_and_the_message_says_for_what(world
     async with world.engine.connect() as connection:
         assert await connection.scalar(sa.select(messages.c.answer)) == why
     assert world.server.taken == []
+
+
+async def test_what_is_for_the_shops_own_people_is_withheld_where_they_have_no_such_address(world: World) -> None:
+    told = [replace(step, to_staff=True) for step in THANK_YOU.steps]
+    world.follow_ups = {THANK_YOU.name: replace(THANK_YOU, steps=tuple(told))}
+    storefronts = world.shop.storefronts.items()
+    staffed = {name: msgspec.structs.replace(one, staff="gone@shop.example") for name, one in storefronts}
+    world.shop = replace(world.shop, storefronts=staffed)
+    await world.know()
+    await world.move(PLACED)
+    await against(world, Why.HARD_BOUNCE, "gone@shop.example")
+    async with asyncio.timeout(10):
+        await drained(world.worker())
+    assert await world.rows() == [(Status.WITHHELD, Reason.SUPPRESSED)]
 
 
 @pytest.mark.parametrize(("why", "goes"), [(Why.UNSUBSCRIBED, True), (Why.COMPLAINT, True), (Why.HARD_BOUNCE, False)])

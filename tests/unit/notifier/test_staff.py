@@ -28,13 +28,18 @@ NO_MAIL = Reachable(
     ),
     claim_spent=True,
     claim_capped=True,
-    suppressed="complaint",
+    suppressed=None,
 )
 
 
 def test_the_shops_own_people_are_told_whatever_the_customer_said_about_mail() -> None:
     found = aim(UNHAPPY, TOLD, shop(staff="service@shop.example"), NO_MAIL)
     assert found == Aim(channel=EMAIL, address="service@shop.example", claim=False)
+
+
+def test_an_address_of_theirs_that_is_none_gets_nothing() -> None:
+    gone = replace(NO_MAIL, suppressed="hard_bounce")
+    assert aim(UNHAPPY, TOLD, shop(staff="gone@shop.example"), gone) is Reason.SUPPRESSED
 
 
 @pytest.mark.parametrize("staff", [None, "no address"])
