@@ -31,6 +31,12 @@ def running_stack(start_stack: StartStack) -> Iterator[RunningStack]:
 
 
 @pytest.fixture(scope="session")
+def stack(running_stack: RunningStack) -> dict[str, str]:
+    """Its endpoints. Said anew here: the one that all folders share would keep whichever stack it was first asked for."""
+    return running_stack.endpoints
+
+
+@pytest.fixture(scope="session")
 async def chromium() -> AsyncIterator[Browser]:
     """The machine's own: what Playwright would download is not asked for."""
     found = next(filter(None, map(which, CHROMIUMS)), None)

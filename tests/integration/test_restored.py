@@ -108,6 +108,7 @@ async def planned(settings: MigrateSettings, status: Status, due_at: datetime) -
                 due_at=due_at,
                 storefront="shop",
                 follow_up="f",
+                step=1,
                 channel="email",
                 status=status,
                 attempts=0,
