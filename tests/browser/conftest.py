@@ -32,7 +32,7 @@ def running_stack(start_stack: StartStack) -> Iterator[RunningStack]:
 
 @pytest.fixture(scope="session")
 def stack(running_stack: RunningStack) -> dict[str, str]:
-    """Its endpoints. Said anew here: the one that all folders share would keep whichever stack it was first asked for."""
+    """Its endpoints. Said anew: the one that all folders share keeps whichever stack it was first asked for."""
     return running_stack.endpoints
 
 
