@@ -36,6 +36,7 @@ async def about(connection: AsyncConnection, message: UUID) -> About | None:
                 m.channel,
                 m.customer_id,
                 m.address,
+                sa.func.coalesce(m.to_staff, sa.false()).label("to_staff"),
                 sa.cast(customers.c.profile, sa.Text).label("profile"),
             )
             .join(customers, customers.c.id == m.customer_id)
@@ -52,6 +53,7 @@ async def about(connection: AsyncConnection, message: UUID) -> About | None:
         customer_id=row.customer_id,
         address=row.address,
         profile=_profile.decode(row.profile),
+        to_staff=row.to_staff,
     )
 
 
@@ -80,8 +82,8 @@ async def was_refused(connection: AsyncConnection, message: UUID, answer: str, n
 
 
 async def complained(connection: AsyncConnection, found: About, *, now: datetime, note: str | None = None) -> None:
-    """It was called spam: no more marketing, whatever was consented to."""
-    if found.address is not None:
+    """It was called spam: no more marketing, whatever was consented to. The shop's own people get none of us anyway."""
+    if found.address is not None and not found.to_staff:
         await suppress(
             connection, storefront=found.storefront, address=found.address, why=Why.COMPLAINT, now=now, note=note
         )

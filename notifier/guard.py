@@ -72,7 +72,8 @@ class Circumstances:
 class Send:
     """`claim`: the address was said by a browser only, and this message uses it up. `limits` are asked once more.
 
-    `meant_for` is the customer's own address where it is redirected to another.
+    `meant_for` is the customer's own address where it is redirected to another. `to_staff`: it goes to the shop's own
+    people, about the customer.
     """
 
     address: str
@@ -84,6 +85,7 @@ class Send:
     coupon: Issued | None = None
     drawn_as: UUID
     limits: Limits
+    to_staff: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +225,7 @@ def _timed(
         coupon=_coupon(message, step, variant, now),
         drawn_as=drawn_as,
         limits=limits,
+        to_staff=step.to_staff,
     )
 
 

@@ -109,6 +109,7 @@ def _to_sending(mark: Mark, hold: Hold, now: datetime) -> ReturningUpdate[Any]:
             channel=send.channel,
             delivery=send.way,
             subject=mark.subject if shadow else None,
+            to_staff=send.to_staff,
             purpose=Purpose.MARKETING if mark.marketing else Purpose.TRANSACTIONAL,
             variant=send.variant,
             coupon_code=coupon.code if coupon else None,

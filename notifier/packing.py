@@ -14,7 +14,7 @@ from notifier.holdings import Customer, Instance
 from notifier.language import language_for
 from notifier.links import Links
 from notifier.queue import Settled
-from notifier.render import Renderer, RenderError
+from notifier.render import Rendered, Renderer, RenderError
 from notifier.status import Status
 from notifier.tracking import tracked
 from notifier.webhook_payload import payload_of
@@ -81,9 +81,13 @@ def packed(
         storefront=storefront,
         send=send,
         name=content.first_name,
-        content=tracked(rendered, links, clicks=storefront.track_clicks, opens=storefront.track_opens),
-        unsubscribe=links.unsubscribe,
+        content=rendered if to_staff else _tracked(rendered, storefront, links),
+        unsubscribe=None if to_staff else links.unsubscribe,
     )
+
+
+def _tracked(rendered: Rendered, storefront: Storefront, links: Links) -> Rendered:
+    return tracked(rendered, links, clicks=storefront.track_clicks, opens=storefront.track_opens)
 
 
 def _payload(claimed: Claimed, follow_up: FollowUp, endpoint: Endpoint, send: Send) -> Payload:

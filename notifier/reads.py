@@ -21,6 +21,8 @@ from services.postgres import among
 class MessageView(BaseModel):
     """`address` is masked, or an endpoint's name. `subject` is kept of what went nowhere.
 
+    `to_staff`: it went to the shop's own people, about the customer.
+
     `maybe_twice`: one of unknown outcome was followed by another.
     """
 
@@ -34,6 +36,7 @@ class MessageView(BaseModel):
     coupon_code: str | None
     customer_id: UUID
     channel: str
+    to_staff: bool
     delivery: Way | None
     subject: str | None
     status: Status
@@ -101,6 +104,7 @@ def _view(row: Any) -> MessageView:  # noqa: ANN401  a row of messages
         coupon_code=row.coupon_code,
         customer_id=row.customer_id,
         channel=row.channel,
+        to_staff=bool(row.to_staff),
         delivery=row.delivery,
         subject=row.subject,
         status=Status(row.status),

@@ -23,7 +23,10 @@ _NAMESPACE: Final = UUID("0b1c57f5-35e3-4c0e-8f6b-3a1b6f0d8e52")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """A message that went out: for what, to whom, and what is known of them."""
+    """A message that went out: for what, to whom, and what is known of them.
+
+    `to_staff`: the shop's own people got it. What becomes of it then, and what they do with it, is not the customer's.
+    """
 
     message: UUID
     storefront: str
@@ -32,6 +35,7 @@ class About:
     customer_id: UUID
     address: str | None
     profile: Profile
+    to_staff: bool = False
 
 
 def sent(about: About, now: datetime) -> Event | None:
@@ -81,8 +85,8 @@ def consented(about: About, channel: str, *, yes: bool, now: datetime) -> Event 
 
 
 def _event(about: About, name: str, now: datetime, which: str = "", **properties: Any) -> Event | None:  # noqa: ANN401  any JSON
-    """None where the engine knows nobody to say it of. `which` tells it from others of its name and message."""
-    who = who_is(about.profile.root)
+    """None where there is nobody to say it of. `which` tells it from others of its name and message."""
+    who = None if about.to_staff else who_is(about.profile.root)
     if who is None:
         return None
     return Event(

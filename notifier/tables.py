@@ -95,6 +95,8 @@ messages = sa.Table(
     # How it went: live, shadow, redirect. The subject is kept of what lies in nobody's mailbox.
     sa.Column("delivery", sa.Text),
     sa.Column("subject", sa.Text),
+    # It went to the shop's own people: what becomes of it is nothing that the customer did. Null until it is marked.
+    sa.Column("to_staff", sa.Boolean),
     # Attempts that the other side answered for good or ill, and how many may have delivered for all we know.
     sa.Column("attempts", sa.SmallInteger, nullable=False),
     sa.Column("unknowns", sa.SmallInteger, nullable=False),

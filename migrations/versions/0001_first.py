@@ -622,6 +622,7 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
         sa.Column("address", sa.Text(), nullable=True),
         sa.Column("delivery", sa.Text(), nullable=True),
         sa.Column("subject", sa.Text(), nullable=True),
+        sa.Column("to_staff", sa.Boolean(), nullable=True),
         sa.Column("attempts", sa.SmallInteger(), nullable=False),
         sa.Column("unknowns", sa.SmallInteger(), nullable=False),
         sa.CheckConstraint(

@@ -104,7 +104,7 @@ class Pages:
         async with self._engine.connect() as connection:
             about = await feedback.about(connection, token.message)
         storefront = self._in_force().shop.storefronts.get(about.storefront) if about else None
-        if about is None or storefront is None:
+        if about is None or about.to_staff or storefront is None:  # the shop's own people answer for no customer
             return said(nobody, nobody.words.forged, status=404)
         return Opened(token=token, about=about, storefront=storefront, reader=reader_of(about, storefront))
 

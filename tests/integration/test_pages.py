@@ -73,7 +73,7 @@ class World:
     def links(self) -> Links:
         return MAKER.of(self.message, self.clock.now)
 
-    async def mailed(self, profile: Profile | None = None) -> None:
+    async def mailed(self, profile: Profile | None = None, **message: Any) -> None:  # noqa: ANN401  any of its columns
         customer = uuid4()
         known = profile or Profile(root=Root(kind="user_id", value=str(customer)))
         async with transaction(self.engine) as connection:
@@ -93,7 +93,7 @@ class World:
             }
             times = dict.fromkeys(("at", "due_at", "expires_at", "created_at", "changed_at"), NOON)
             row = {"id": self.message, "customer_id": customer, "storefront": "main-shop", "follow_up": "win-back"}
-            more = {"channel": "email", "status": Status.SENT, "address": self.address}
+            more = {"channel": "email", "status": Status.SENT, "address": self.address, **message}
             await connection.execute(sa.insert(messages).values(blank | times | row | more))
 
     async def said(self) -> list[Event]:
@@ -287,6 +287,20 @@ async def test_an_expired_link_does_nothing_and_says_so_kindly(world: World, met
 async def test_a_link_of_a_message_that_there_never_was_leads_nowhere(world: World) -> None:
     for link in all_pages(MAKER.of(uuid4(), NOON)):
         assert (await world.http.post(link, data={"score": "9"})).status_code == 404
+
+
+async def test_by_a_mail_to_the_shops_own_people_nobody_answers_for_the_customer(
+    engine: AsyncEngine, world: World
+) -> None:
+    told = World(engine, world.http, world.clock, "service@shop.example")
+    await told.mailed(to_staff=True)
+    for link in all_pages(told.links):
+        assert (await world.http.post(link, data={"score": "9"})).status_code == 404
+    url = "https://shop.example/orders/7"
+    assert (await world.http.get(told.links.click(url))).headers["location"] == url
+    await world.http.get(told.links.pixel)
+    assert await told.said() == []
+    assert await told.stands() == NOTHING
 
 
 async def test_one_link_is_opened_so_often_and_no_more_for_a_minute(world: World) -> None:

@@ -9,19 +9,23 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from notifier import feedback, reads, saying
+from notifier.bounces.report import Bounced, Complained
+from notifier.bounces.routes import taken
 from notifier.followups import EMAIL
 from notifier.marking import Mark
+from notifier.outbox import say
 from notifier.queue import CLAIM_LEASE, Queue
 from notifier.reasons import Reason
 from notifier.status import Status
-from notifier.suppression import Why, lift, place_of, suppress
+from notifier.suppression import Scope, Why, lift, place_of, standing, suppress
 from notifier.tables import messages, outbox
 from services.contracts.changes import Root
 from services.contracts.events import Event, decode_event
 from services.postgres import transaction
 from tests.integration.notifier_sending import LEASE, World, drained, fresh_world
 from tests.integration.notifier_world import database
-from tests.unit.notifier.builders import THANK_YOU, send_to, transition
+from tests.unit.notifier.builders import FOLLOW_UPS, THANK_YOU, send_to, transition, uid
 
 ADA = "ada@mail.example"
 KNOWN = Root(kind="user_id", value="u1")
@@ -57,6 +61,15 @@ async def said(world: World) -> list[Event]:
         return [decode_event(value) for value in await connection.scalars(sa.select(outbox.c.value))]
 
 
+def tell_staff(world: World, address: str) -> None:
+    """The thanks go to the shop's own people, and are said of the customer to them; the reminder to the customer."""
+    told = tuple(replace(step, to_staff=True) for step in THANK_YOU.steps)
+    world.follow_ups = {**FOLLOW_UPS, THANK_YOU.name: replace(THANK_YOU, steps=told)}
+    storefronts = world.shop.storefronts.items()
+    staffed = {name: msgspec.structs.replace(one, staff=address) for name, one in storefronts}
+    world.shop = replace(world.shop, storefronts=staffed)
+
+
 @pytest.mark.parametrize("why", Why)
 async def test_a_queued_reminder_is_withheld_and_the_message_says_for_what(world: World, why: Why) -> None:
     await world.know()
@@ -70,17 +83,50 @@ async def test_a_queued_reminder_is_withheld_and_the_message_says_for_what(world
 
 
 async def test_what_is_for_the_shops_own_people_is_withheld_where_they_have_no_such_address(world: World) -> None:
-    told = [replace(step, to_staff=True) for step in THANK_YOU.steps]
-    world.follow_ups = {THANK_YOU.name: replace(THANK_YOU, steps=tuple(told))}
-    storefronts = world.shop.storefronts.items()
-    staffed = {name: msgspec.structs.replace(one, staff="gone@shop.example") for name, one in storefronts}
-    world.shop = replace(world.shop, storefronts=staffed)
+    tell_staff(world, "gone@shop.example")
     await world.know()
     await world.move(PLACED)
     await against(world, Why.HARD_BOUNCE, "gone@shop.example")
     async with asyncio.timeout(10):
         await drained(world.worker())
     assert await world.rows() == [(Status.WITHHELD, Reason.SUPPRESSED)]
+
+
+async def test_what_becomes_of_a_mail_to_the_shops_own_people_is_nothing_that_the_customer_did(world: World) -> None:
+    tell_staff(world, "service@shop.example")
+    await world.know(root=KNOWN)
+    await world.move(PLACED)
+    await drained(world.worker())
+    (told,) = (await reads.of_customer(world.engine, uid("ada"), 10)).messages
+    assert (told.status, told.to_staff) == (Status.SENT, True)
+    reports = [Bounced(message=told.id, hard=True, note="5.1.1"), Complained(message=told.id, note="spam")]
+    assert (await taken(world.engine, reports, "dsn", world.clock.now)).known == len(reports)
+    async with transaction(world.engine) as connection:
+        found = await feedback.about(connection, told.id)
+        assert found is not None
+        await say(connection, [saying.opened(found, world.clock.now)], world.clock.now)
+        stands = await standing(connection, [place_of("main-shop", ADA), place_of("main-shop", "service@shop.example")])
+    assert await said(world) == []
+    assert {place: one.by_scope for place, one in stands.items()} == {
+        place_of("main-shop", "service@shop.example"): {Scope.ALL: Why.HARD_BOUNCE}
+    }
+    await world.move(ABANDONED)
+    await drained(world.worker())
+    assert [mail.rcpt_tos for mail in world.server.taken] == [["service@shop.example"], [ADA]]
+    assert [event.name for event in await said(world)] == ["Message Sent"]
+
+
+async def test_a_server_that_knows_no_such_person_of_the_shops_own_says_nothing_of_the_customer(world: World) -> None:
+    tell_staff(world, "gone@shop.example")
+    world.server.at["RCPT"] = "550 5.1.1 no such user"
+    await world.know(root=KNOWN)
+    await world.move(PLACED)
+    await drained(world.worker())
+    assert [status for status, _ in await world.rows()] == [Status.DEAD]
+    async with world.engine.connect() as connection:
+        stands = await standing(connection, [place_of("main-shop", ADA), place_of("main-shop", "gone@shop.example")])
+    assert list(stands) == [place_of("main-shop", "gone@shop.example")]
+    assert await said(world) == []
 
 
 @pytest.mark.parametrize(("why", "goes"), [(Why.UNSUBSCRIBED, True), (Why.COMPLAINT, True), (Why.HARD_BOUNCE, False)])

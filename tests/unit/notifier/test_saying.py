@@ -77,6 +77,11 @@ def test_nothing_is_said_of_who_was_never_named(root: Root | None) -> None:
     assert [say(nobody) for say in SAYINGS.values()] == [None] * len(SAYINGS)
 
 
+def test_nothing_is_said_of_what_went_to_the_shops_own_people() -> None:
+    theirs = replace(ADA, address="service@shop.example", to_staff=True)
+    assert [say(theirs) for say in SAYINGS.values()] == [None] * len(SAYINGS)
+
+
 def test_what_is_another_thing_has_another_id_and_the_same_thing_again_has_the_same() -> None:
     assert len({said(name).id for name in SAYINGS}) == len(SAYINGS)
     again = saying.survey_answered(ADA, "nps", 9, "", LATER)
