@@ -20,6 +20,7 @@ from notifier.catalogue import Catalogue
 from notifier.claimed import Claimed, claim_of, load_claimed
 from notifier.claims import Caps, Refused, refused
 from notifier.followups import FollowUps
+from notifier.lanes import Lane, Origin
 from notifier.marking import Hold, Mark, Marked, mark_sending
 from notifier.outcomes import After, Dead, Outcome, Unknown, after
 from notifier.status import DUE, Status
@@ -46,6 +47,8 @@ class Settled:
     drawn_as: UUID | None = None
 
 
+_ORIGIN_COLUMNS: list[sa.Column[Any]] = [messages.c.storefront, messages.c.follow_up, messages.c.step]
+_LANE_COLUMNS: list[sa.Column[Any]] = [sa.Column("lane", sa.Text), *_ORIGIN_COLUMNS]
 _SETTLED: Final = ("id", "status", "due_at", "reason", "answer", "channel", "drawn_as")
 _SETTLED_COLUMNS: list[sa.Column[Any]] = [messages.c[name] for name in _SETTLED]
 
@@ -64,26 +67,56 @@ class Queue:
         self._token = uuid4()
 
     async def claim(
-        self, limit: int, channel: str, now: datetime, *, due_until: datetime | None = None
+        self,
+        limit: int,
+        channel: str,
+        now: datetime,
+        *,
+        due_until: datetime | None = None,
+        but: Sequence[Origin] = (),
     ) -> list[Claimed]:
-        """The longest due of a channel, passed over where another process is claiming them.
+        """The longest due of a channel, passed over where another process is claiming them; none that is of `but`.
 
         What fell due after `due_until` waits; by itself that is `now`.
         """
-        due_by = now if due_until is None else min(now, due_until)
-        due = (
-            sa.select(messages.c.id)
-            .where(messages.c.status.in_(DUE), messages.c.due_at <= due_by, messages.c.channel == channel)
-            .order_by(messages.c.due_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
+        due = sa.select(messages.c.id).where(*_due(channel, min(now, due_until or now)))
+        if but:
+            left_out = rows("left_out", _ORIGIN_COLUMNS)
+            due = due.where(~sa.exists().where(*_is_of(left_out)))
+        due = due.order_by(messages.c.due_at).limit(limit).with_for_update(skip_locked=True)
+        return await self._take(
+            due, now, columns_of("left_out", _ORIGIN_COLUMNS, list(map(_plain, but))) if but else {}
         )
+
+    async def claim_in(
+        self, lanes: Sequence[Lane], each: int, channel: str, now: datetime, *, due_until: datetime
+    ) -> list[Claimed]:
+        """The longest due of each lane, so many of each: none waits behind another's."""
+        if not lanes:
+            return []
+        wanted = rows("wanted", _LANE_COLUMNS)
+        due = (
+            sa.select(messages.c.id, messages.c.due_at)
+            .where(*_due(channel, due_until), *_is_of(wanted))
+            .order_by(messages.c.due_at)
+            .limit(each)
+            .with_for_update(skip_locked=True)
+            .lateral("due")
+        )
+        place = sa.func.row_number().over(partition_by=wanted.c.lane, order_by=due.c.due_at)
+        ranked = sa.select(due.c.id, place.label("place")).select_from(wanted.join(due, sa.true())).subquery("ranked")
+        origins = [(lane.key, *_plain(origin)) for lane in lanes for origin in sorted(lane.origins)]
+        chosen = sa.select(ranked.c.id).where(ranked.c.place <= each)
+        return await self._take(chosen, now, columns_of("wanted", _LANE_COLUMNS, origins))
+
+    async def _take(self, due: sa.Select[tuple[UUID]], now: datetime, given: Mapping[str, Any]) -> list[Claimed]:
         async with transaction(self._engine) as connection:
             found = await connection.scalars(
                 sa.update(messages)
                 .where(messages.c.id.in_(due))
                 .values(status=Status.CLAIMED, claimed_by=self._token, lease_until=now + CLAIM_LEASE, changed_at=now)
-                .returning(messages.c.id)
+                .returning(messages.c.id),
+                given,
             )
             return await load_claimed(connection, list(found))
 
@@ -239,6 +272,18 @@ class Queue:
                 await _write(connection, row.id, result, now)
                 written.append((row.follow_up, result))
             return written
+
+
+def _due(channel: str, by: datetime) -> Sequence[sa.ColumnElement[bool]]:
+    return messages.c.status.in_(DUE), messages.c.due_at <= by, messages.c.channel == channel
+
+
+def _is_of(origins: sa.TableValuedAlias) -> Sequence[sa.ColumnElement[bool]]:
+    return [messages.c[column.name] == origins.c[column.name] for column in _ORIGIN_COLUMNS]
+
+
+def _plain(origin: Origin) -> tuple[str, str, int]:
+    return origin.storefront, origin.follow_up, origin.step
 
 
 def _expired(channel: str, now: datetime) -> sa.Select[tuple[UUID]]:

@@ -95,6 +95,16 @@ def reading(feed: Feed, step: Callable[[], Awaitable[bool]], *, join: bool = Tru
     return read
 
 
+def sending(worker: Worker) -> Loop:
+    async def send(stopping: asyncio.Event) -> None:
+        try:
+            await repeat(worker.step, stopping, idle=REST_WITHOUT_MAIL)
+        finally:
+            await worker.finish()
+
+    return send
+
+
 async def serve(settings: NotifierSettings) -> None:
     """Runs until told to stop. Raises ConfigurationError or NotMigrated where a person must mend something first."""
     engine = create_engine(settings.postgres, application="notifier")
@@ -133,12 +143,6 @@ async def serve(settings: NotifierSettings) -> None:
 
         async def looking(stopping: asyncio.Event) -> None:
             await repeat(look, stopping, idle=LOOK_EVERY)
-
-        def sending(worker: Worker) -> Loop:
-            async def send(stopping: asyncio.Event) -> None:
-                await repeat(worker.step, stopping, idle=REST_WITHOUT_MAIL)
-
-            return send
 
         outbox = Outbox(engine, sender, _now)
 

@@ -140,7 +140,7 @@ class WebhookSettings(Group):
         BeforeValidator(_networks),
         Field(description="networks of yours, with commas, that webhooks may go to; for development"),
     ] = ()
-    connections: int = Field(default=8, ge=1, le=100, description="so many webhooks at a time")
+    connections: int = Field(default=8, ge=1, le=100, description="so many webhooks at a time to each endpoint")
     timeout: Duration = Field(
         default=timedelta(seconds=20),
         ge=timedelta(seconds=1),

@@ -120,6 +120,15 @@ messages = sa.Table(
     ),
     # By channel: what piles up for one that rests is not gone through for another.
     sa.Index("messages_due", "channel", "due_at", postgresql_where=sa.text(_one_of(DUE))),
+    # A lane's, where those of another lane that hangs have piled up before them.
+    sa.Index(
+        "messages_due_by_step",
+        "storefront",
+        "follow_up",
+        "step",
+        "due_at",
+        postgresql_where=sa.text(f"{_one_of(DUE)} AND channel = 'webhook'"),
+    ),
     # Who subscribes again has it decided anew; without this all there ever was would be gone through for it.
     sa.Index(
         "messages_suppressed",

@@ -1,6 +1,5 @@
-"""From due to delivered: claim, ask the guard, render, mark, hand over, write down what came of it."""
+"""From due to ready: claim, ask the guard, render; `handing_over` has the rest of the way."""
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,31 +8,29 @@ from typing import Any, Final, assert_never
 from uuid import UUID
 
 import sqlalchemy as sa
-import stamina
 import structlog
 
-from notifier.addresses import masked
 from notifier.beside import Beside
 from notifier.catalogue import asked_for, filled
-from notifier.channels.channel import Channel, Connection, Parcel
+from notifier.channels.channel import Channel
 from notifier.claimed import Claimed, place_of
 from notifier.claims import Refused
 from notifier.delivery import Way
 from notifier.followups import Purpose
 from notifier.guard import Circumstances, Defer, Send, Withhold, guard, is_fresh
+from notifier.handing_over import HandingOver
 from notifier.in_force import Terms
+from notifier.lanes import ELSEWHERE, Lane, Origin, lanes_of
 from notifier.links import LinkMaker
-from notifier.marking import Mark, Marked
-from notifier.metrics import DELIVERY_SECONDS, KNOWN_UNTIL_AGE, MESSAGES, SWITCHES
-from notifier.outcomes import Outcome, Unknown
+from notifier.metrics import KNOWN_UNTIL_AGE, MESSAGES, SWITCHES
 from notifier.packing import Ready, packed
 from notifier.queue import Queue, Settled
 from notifier.reasons import Reason
-from notifier.render import Rendered
 from notifier.status import Status
 from notifier.store import UNAVAILABLE
 from notifier.suppression import NOTHING, Place, Standing
 from notifier.switches import NONE, Scope, Switches
+from notifier.under_way import UnderWay
 from services.errors import NoShop
 
 log = structlog.get_logger()
@@ -41,6 +38,8 @@ log = structlog.get_logger()
 CLAIMED_AT_ONCE: Final = 50
 """Most due messages of a shop with many guests have no address: they are settled in bulk, and only mail waits."""
 SWEEP_EVERY: Final = timedelta(seconds=5)
+LOOK_WHILE_SENDING: Final = timedelta(seconds=0.5)
+"""While one lane waits for answers it is looked so often for what is due in others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +78,17 @@ class Worker:
         self._swept_at: datetime | None = None
         self._restored_at: datetime | None = None
         self._asked = False
+        self._strays_at: datetime | None = None
         self._switches = NONE
+        self._handing = HandingOver(queue, channel, self._resends, clock)
+        self._under_way = UnderWay()
 
     async def step(self) -> bool:
-        """One group of due messages; False when there was nothing to do, or nothing that could be done now."""
+        """One group of due messages; False when there was nothing to do, or nothing that could be done now.
+
+        Where each address is a far side of its own, groups are handed over beside the steps; `finish` waits for them.
+        """
+        self._under_way.clear()
         try:
             terms = self._terms = self._in_force()
             await self._begin()
@@ -97,15 +103,18 @@ class Worker:
             # Nothing could be sent: then claiming would only churn the table. What is due stays due.
             if not self._has_heard(known_until, now) or self._channel.resting:
                 return False
+            lanes = lanes_of(self._name, terms.follow_ups, terms.shop.storefronts) if self._channel.apart else None
             # An order from before a message fell due may still lie on the topic: until that is known, it waits.
-            claimed = await self._queue.claim(CLAIMED_AT_ONCE, self._name, now, due_until=known_until)
+            claimed = await self._claim(lanes, min(now, known_until or now), now)
             if not claimed:
-                return False
+                return await self._under_way.one(LOOK_WHILE_SENDING)
             ready = await self._decide(claimed, terms, known_until, now)
-            await self._shadow([one for one in ready if one.send.way is Way.SHADOW])
+            await self._handing.shadow([one for one in ready if one.send.way is Way.SHADOW])
             going = [one for one in ready if one.send.way is not Way.SHADOW]
-            for first in range(0, len(going), self._channel.size):
-                await self._send(going[first : first + self._channel.size])
+            if lanes is None:
+                await self._handing.send(going)
+            else:
+                self._send_apart(going, lanes)
         except NoShop:
             return False
         except sa.exc.ProgrammingError:
@@ -114,6 +123,40 @@ class Worker:
             log.warning("the worker will try again", error=repr(error))
             return False
         return True
+
+    async def finish(self) -> None:
+        """What is being handed over comes to its end."""
+        await self._under_way.all()
+
+    async def _claim(self, lanes: Sequence[Lane] | None, due_until: datetime, now: datetime) -> list[Claimed]:
+        """Of a lane only what may be under way there at once, and nothing while something is."""
+        if lanes is None:
+            return await self._queue.claim(CLAIMED_AT_ONCE, self._name, now, due_until=due_until)
+        free = [lane for lane in lanes if lane.key not in self._under_way]
+        claimed = await self._queue.claim_in(free, self._channel.size, self._name, now, due_until=due_until)
+        if ELSEWHERE in self._under_way or (self._strays_at is not None and now - self._strays_at < SWEEP_EVERY):
+            return claimed
+        # Of steps that no file names any more: to find them all that waits is gone through.
+        origins = [origin for lane in lanes for origin in lane.origins]
+        strays = await self._queue.claim(CLAIMED_AT_ONCE, self._name, now, due_until=due_until, but=origins)
+        self._strays_at = None if len(strays) == CLAIMED_AT_ONCE else now
+        return [*claimed, *strays]
+
+    def _send_apart(self, going: Sequence[Ready], lanes: Sequence[Lane]) -> None:
+        of_lane = {origin: lane.key for lane in lanes for origin in lane.origins}
+        groups: dict[str, list[Ready]] = defaultdict(list)
+        for ready in going:
+            groups[of_lane.get(_origin(ready.claimed), ELSEWHERE)].append(ready)
+        for lane, group in groups.items():
+            self._under_way.begin(lane, self._send_beside(group))
+
+    async def _send_beside(self, group: Sequence[Ready]) -> None:
+        try:
+            await self._handing.send(group)
+        except sa.exc.ProgrammingError:
+            raise
+        except UNAVAILABLE as error:
+            log.warning("what was to be sent is due again", error=repr(error))
 
     async def _begin(self) -> None:
         """Once is enough: `stagepost restored` runs while no notifier does."""
@@ -227,82 +270,6 @@ class Worker:
         """What goes nowhere keeps nobody waiting, and waits for nobody."""
         return None if send.way is Way.SHADOW else self._channel.wait(send.address, now)
 
-    async def _shadow(self, group: Sequence[Ready]) -> None:
-        """What would have gone out now is marked as that, and ends there."""
-        if not group:
-            return
-        now = self._clock()
-        marked = await self._queue.mark_sending([_mark(ready) for ready in group], now)
-        for ready in group:
-            if ready.claimed.message.id in marked:
-                MESSAGES.labels(ready.follow_up.name, "shadowed").inc()
-        left = [ready.claimed for ready in group if ready.claimed.message.id not in marked]
-        await self._queue.settle([_again(one) for one in left], now)
-
-    async def _send(self, group: Sequence[Ready]) -> None:
-        """As many as there are open connections are marked and handed over; the rest are due again."""
-        connections = await self._channel.open(len(group))
-        try:
-            now = self._clock()
-            tried = group[: len(connections)]
-            marked = await self._queue.mark_sending([_mark(ready) for ready in tried], now)
-            going = [ready for ready in tried if ready.claimed.message.id in marked]
-            left = [ready.claimed for ready in group if ready.claimed.message.id not in marked]
-            await self._queue.settle([_again(one) for one in left], now)
-            ends = await asyncio.gather(
-                *(
-                    self._hand_over(ready, marked[ready.claimed.message.id], connection)
-                    for ready, connection in zip(going, connections, strict=False)
-                ),
-                return_exceptions=True,  # every parcel's end is awaited before a connection goes back
-            )
-        finally:
-            for connection in connections:
-                await self._channel.give_back(connection)
-        for end in ends:
-            if isinstance(end, BaseException):
-                raise end
-
-    async def _hand_over(self, ready: Ready, marked: Marked, connection: Connection) -> None:
-        claimed = ready.claimed
-        parcel = Parcel(
-            id=claimed.message.id,
-            shop=claimed.storefront,
-            storefront=ready.storefront,
-            follow_up=claimed.follow_up,
-            address=ready.send.address,
-            name=ready.name,
-            content=ready.content,
-            purpose=ready.follow_up.purpose,
-            dated=marked.dated,
-            attempt=marked.attempts + 1,
-            unsubscribe=ready.unsubscribe,
-            meant_for=None if ready.send.meant_for is None else masked(ready.send.meant_for),
-        )
-        try:
-            outcome = await connection.deliver(parcel, self._clock())
-        except Exception as error:  # a bug of ours, after the mark: nobody can say how far it got
-            log.exception("handing over failed", message=str(parcel.id))
-            outcome = Unknown(why=repr(error))
-        await self._record(claimed, outcome)
-
-    async def _record(self, claimed: Claimed, outcome: Outcome) -> None:
-        """The outcome is known only here: if Postgres is away it is written once it is back, within the lease."""
-        message_id = claimed.message.id
-        async for attempt in stamina.retry_context(on=UNAVAILABLE, attempts=None, timeout=60.0, wait_max=5.0):
-            with attempt:
-                now = self._clock()
-                result = await self._queue.record(
-                    message_id, outcome, resend_unknown=self._resends(claimed.follow_up), now=now
-                )
-        if result is None:
-            log.warning("an outcome came too late to be written", message=str(message_id))
-            return
-        MESSAGES.labels(claimed.follow_up, str(result.status)).inc()
-        log.info("message", message=str(message_id), follow_up=claimed.follow_up, outcome=str(result.status))
-        if result.status is Status.SENT:
-            DELIVERY_SECONDS.labels(claimed.follow_up).observe(max((now - claimed.due_at).total_seconds(), 0.0))
-
 
 def _places(claimed: Sequence[Claimed], terms: Terms) -> dict[UUID, Place]:
     """Where each goes, as far as something may stand against it: to the customer, or to the shop's own people."""
@@ -316,22 +283,11 @@ def _places(claimed: Sequence[Claimed], terms: Terms) -> dict[UUID, Place]:
     return places
 
 
+def _origin(claimed: Claimed) -> Origin:
+    return Origin(storefront=claimed.storefront, follow_up=claimed.follow_up, step=claimed.message.step)
+
+
 def _counted(packed: Ready | Settled, follow_up: str) -> Ready | Settled:
     if isinstance(packed, Settled):
         MESSAGES.labels(follow_up, str(packed.status)).inc()
     return packed
-
-
-def _mark(ready: Ready) -> Mark:
-    return Mark(
-        claimed=ready.claimed,
-        send=ready.send,
-        marketing=ready.follow_up.marketing,
-        priority=ready.follow_up.priority,
-        subject=ready.content.subject if isinstance(ready.content, Rendered) else None,
-    )
-
-
-def _again(claimed: Claimed) -> Settled:
-    """Not marked: nobody to hand it to, or its customer has moved on and the guard must look again."""
-    return Settled(id=claimed.message.id, status=Status.PENDING)

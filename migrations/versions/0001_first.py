@@ -645,6 +645,14 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
         postgresql_where=sa.text("status IN ('pending', 'retry')"),
     )
     op.create_index(
+        "messages_due_by_step",
+        "messages",
+        ["storefront", "follow_up", "step", "due_at"],
+        unique=False,
+        schema="notifier",
+        postgresql_where=sa.text("status IN ('pending', 'retry') AND channel = 'webhook'"),
+    )
+    op.create_index(
         "messages_leased",
         "messages",
         ["lease_until"],

@@ -67,7 +67,12 @@ C = TypeVar("C", bound=Connection)
 class Channel(Protocol[C]):
     @property
     def size(self) -> int:
-        """How many parcels at most are on their way at once."""
+        """How many parcels at most are on their way at once; where addresses are `apart`, to each of them."""
+        ...
+
+    @property
+    def apart(self) -> bool:
+        """Whether each address is a far side of its own: then one that hangs holds up what goes there, and no more."""
         ...
 
     @property

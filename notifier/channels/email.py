@@ -244,6 +244,11 @@ class EmailChannel:
         return self._settings.connections
 
     @property
+    def apart(self) -> bool:
+        """One server takes them all."""
+        return False
+
+    @property
     def resting(self) -> bool:
         return self._rest_until is not None and self._clock() < self._rest_until
 

@@ -194,6 +194,10 @@ class WebhookChannel:
         return self._settings.connections
 
     @property
+    def apart(self) -> bool:
+        return True
+
+    @property
     def resting(self) -> bool:
         """Never: each endpoint is a far side of its own, and its messages wait by themselves."""
         return False
@@ -229,7 +233,7 @@ class WebhookChannel:
             return socket.socket(family=family, type=kind, proto=protocol)
 
         connector = aiohttp.TCPConnector(
-            limit=self.size,
+            limit=0,  # what bounds them is each endpoint's own bound
             force_close=True,  # what a kept connection did not answer might have been lost on either side of it
             use_dns_cache=False,
             resolver=GuardedResolver(allowed),

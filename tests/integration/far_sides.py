@@ -165,7 +165,7 @@ class Sink:
         return f"http://127.0.0.1:{self.port}{path}"
 
     def channel(self, clock: Clock, **changes: Any) -> WebhookChannel:  # noqa: ANN401, ARG002  any setting; the interface
-        names = ("hook", "inside", "metadata", "by-a-name", "in-clear")
+        names = ("hook", "slow", "inside", "metadata", "by-a-name", "in-clear")
         secrets = {endpoint_key("main-shop", name): (SecretStr(SECRET),) for name in names}
         given = {"secrets": secrets, "allow_private": LOOPBACK, "timeout": timedelta(seconds=1), **changes}
         return WebhookChannel(WebhookSettings.model_validate(given), self.switches)
@@ -173,6 +173,7 @@ class Sink:
     def parcel(self, **changes: Any) -> Parcel:  # noqa: ANN401  any of its fields
         endpoints = {
             "hook": Endpoint(url=self.url()),
+            "slow": Endpoint(url=self.url("/slow")),
             "inside": Endpoint(url="https://10.0.0.1/hook"),
             "metadata": Endpoint(url="https://[::ffff:169.254.169.254]/latest"),
             "by-a-name": Endpoint(url="https://localhost.localdomain./hook"),

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from notifier import reads
 from notifier.channels.webhook import OFF_PAUSE, GuardedResolver, Inside, WebhookChannel
 from notifier.claimed import Claimed
-from notifier.followups import WEBHOOK, Step
+from notifier.followups import WEBHOOK, Left, Step
 from notifier.in_force import Terms
 from notifier.marking import Mark
 from notifier.outcomes import WEBHOOK_PAUSES, Dead, Delivered, Outcome, RetryAt, Unknown
@@ -284,7 +284,7 @@ async def world(own_database: AsyncEngine) -> AsyncIterator[World]:
         yield world
 
 
-def worker(world: World, server: Sink) -> Worker:
+def worker(world: World, server: Sink, **changes: Any) -> Worker:  # noqa: ANN401  any setting
     terms = Terms(
         shop=Shop(directory=SHOP.directory, storefronts={"main-shop": server.parcel().storefront}),
         follow_ups=world.follow_ups,
@@ -292,7 +292,7 @@ def worker(world: World, server: Sink) -> Worker:
         since=NOON,
     )
     queue = Queue(world.engine, sending_lease=LEASE)
-    world.channels.append(server.channel(world.clock))
+    world.channels.append(server.channel(world.clock, **changes))
     return Worker(queue, WEBHOOK, world.channels[-1], lambda: terms, LINKS, world.clock)
 
 
@@ -383,6 +383,80 @@ async def test_an_endpoint_that_is_gone_from_the_files_gets_nothing(world: World
     await drained(worker(world, server))
     assert await world.rows() == [(Status.WITHHELD, Reason.NOT_CONFIGURED)]
     assert server.requests == []
+
+
+async def test_what_no_file_names_any_more_ends_also_while_an_endpoint_hangs(world: World, server: Sink) -> None:
+    gone = replace_dataclass(RETARGET, name="gone")
+    world.follow_ups = {RETARGET.name: RETARGET, gone.name: gone}
+    await world.know()
+    await world.move(ABANDONED)
+    del world.follow_ups[gone.name]
+    server.answer = server.hang
+    await drained(worker(world, server))
+    assert set(await world.rows()) == {(Status.RETRY, None), (Status.WITHHELD, Reason.NOT_CONFIGURED)}
+
+
+async def test_an_endpoint_that_hangs_holds_up_no_other_and_is_given_no_more_than_its_bound(
+    world: World, server: Sink
+) -> None:
+    """Twenty of each are due, and those of the one that hangs come first."""
+    slow = replace_dataclass(RETARGET, name="slow", steps=(replace_dataclass(RETARGET.steps[0], endpoint="slow"),))
+    other = replace_dataclass(RETARGET, name="other", stage="left", until=Left(stage="left"))
+    world.follow_ups = {slow.name: slow, other.name: other}
+    for number in range(20):
+        await world.know(customer=f"slow-{number}")
+        await world.move(transition("abandoned", cause=f"s{number}", instance=f"s{number}"), f"slow-{number}")
+        await world.know(customer=f"other-{number}")
+        move = transition("left", cause=f"o{number}", instance=f"o{number}", minutes=1)
+        await world.move(move, f"other-{number}")
+    await world.pass_by(timedelta(minutes=2))
+    held: list[str] = []
+    most, all_others = 0, asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        nonlocal most
+        if request.path == "/slow":
+            held.append(request.headers["webhook-id"])
+            most = max(most, len(held))
+            await server.stopping.wait()
+            held.remove(request.headers["webhook-id"])
+        elif sum(path == "/hook" for path, _, _ in server.requests) == 20:
+            all_others.set()
+        return web.Response()
+
+    server.answer = answer
+    posting = worker(world, server, timeout=timedelta(seconds=60), connections=3)
+    sending = asyncio.create_task(drained(posting))
+    async with asyncio.timeout(30):
+        await all_others.wait()
+    assert not sending.done()
+    assert len(held) == 3, "all of them are still waiting for their first answer"
+    server.stopping.set()
+    await sending
+    assert most == 3
+    found = (await reads.latest(world.engine, None, 50)).messages
+    assert len(found) == 40
+    assert {(one.status, one.attempts) for one in found} == {(Status.SENT, 1)}, "waiting for room is no attempt"
+
+
+async def test_a_notifier_that_stops_waits_for_what_it_is_posting(world: World, server: Sink) -> None:
+    await world.know()
+    await world.move(ABANDONED)
+    arrived, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        arrived.set()
+        await goes_on.wait()
+        return web.Response()
+
+    server.answer = answer
+    posting = worker(world, server, timeout=timedelta(seconds=60))
+    assert await posting.step()
+    await arrived.wait()
+    finishing = asyncio.create_task(posting.finish())
+    goes_on.set()
+    await finishing
+    assert await world.rows() == [(Status.SENT, None)]
 
 
 async def test_a_sink_that_hangs_holds_up_no_mail(world: World, server: Sink) -> None:
