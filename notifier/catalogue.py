@@ -83,7 +83,9 @@ class Catalogue:
         called = [entry for entry in of_it if variant and variant in (entry.variant_id, entry.variant, entry.sku)]
         plain = [entry for entry in of_it if entry.variant_id is None]
         elsewhere = [
-            entry for entry in self.entries if not of_it and (entry.sku in numbers or entry.variant_id == product_id)
+            entry
+            for entry in (() if of_it else self.entries)
+            if entry.sku in numbers or (product_id and entry.variant_id == product_id)
         ]
         return next(iter((*called, *exact, *plain, *elsewhere)), None)
 
@@ -101,6 +103,7 @@ def asked_for(subject: Subject) -> set[str]:
 def filled(subject: Subject, catalogue: Catalogue, *, address: str) -> Subject:
     """The subject, with what the catalogue says of items of which no server told all. `address` is the storefront's.
 
+    A value that was the sum of what was told is the sum of all then, or none; an order's own stays.
     Text of a browser's never comes into a mail: an item that only a browser named has the catalogue's variant, or none.
     """
     if not catalogue.entries:
@@ -112,7 +115,8 @@ def filled(subject: Subject, catalogue: Catalogue, *, address: str) -> Subject:
         if entry is not None and entry.currency and currency is None and not any("price" in one for one in items):
             currency = entry.currency
         items.append(item if entry is None else _filled(item, entry, currency, address))
-    value = subject.value if subject.value is not None else _sum(items)
+    of_the_told = subject.value in (None, _sum(item for item in subject.items if "price" in item))
+    value = _sum(items) if of_the_told else subject.value
     return msgspec.structs.replace(subject, items=items, value=value, currency=currency)
 
 

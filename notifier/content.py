@@ -127,19 +127,23 @@ class Material:
 
 
 def content_of(of: Material) -> Content:
-    """An order's key is shown as its `reference` if it reads like one. `link` leads back to the cart or the order."""
+    """An order's key is shown as its `reference` if it reads like one. `link` leads back to the cart or the order.
+
+    A cart has a `total` where all of it has a price: its value is the sum of what has one.
+    """
     storefront, subject, locale = of.storefront, of.subject, of.locale
     currency, domains = subject.currency or storefront.currency, own_domains(storefront)
     named = [item for item in subject.items if isinstance(item.get("name"), str) and shown.line(item["name"])]
     items = tuple(_item(item, currency, locale, domains) for item in named[:MOST_ITEMS])
     meant = sum(shown.quantity(item.get("quantity")) for item in subject.items)
+    in_part = of.track in _CART_TRACKS and any(shown.amount(item.get("price")) is None for item in subject.items)
     fallback = storefront.cart_url if of.track in _CART_TRACKS else None
     return Content(
         shop=_shop(storefront, domains),
         first_name=_first_name(of.profile),
         items=items,
         more=meant - sum(item.quantity for item in items),
-        total=shown.money(shown.amount(subject.value), currency, locale),
+        total=None if in_part else shown.money(shown.amount(subject.value), currency, locale),
         reference=of.key if of.track == "order" and _REFERENCE.fullmatch(of.key) else None,
         link=own_url(subject.url, domains) or own_url(fallback, domains),
         tracking=own_url(subject.tracking_url, domains),

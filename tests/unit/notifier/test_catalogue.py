@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,6 +70,12 @@ def test_what_is_not_sold_stays_as_it_was() -> None:
     assert one(item) == item
 
 
+@pytest.mark.parametrize("item", [{"sku": "unknown"}, {"variant": "8"}, {}])
+def test_what_names_no_product_is_no_product(item: dict[str, Any]) -> None:
+    """Beside it lie the things of other customers, whose messages are due at the same time."""
+    assert one({**item, "quantity": 1}) == {**item, "quantity": 1}
+
+
 def test_what_a_server_told_is_not_overruled() -> None:
     told = {"product_id": "17", "variant": "8", "name": "Shirt, reduced", "price": "15.00", "quantity": 1}
     found = one(told, value="15.00")
@@ -93,6 +100,16 @@ def test_a_cart_of_which_everything_has_a_price_has_a_value() -> None:
     unknown = [*items, {"product_id": "?", "quantity": 1}]
     assert filled(Subject(items=unknown, currency="EUR"), CATALOGUE, address=AT).value is None
     assert filled(Subject(items=items, currency="EUR", value="70.00"), CATALOGUE, address=AT).value == "70.00"
+
+
+def test_a_sum_of_the_lines_that_had_a_price_grows_with_those_that_get_one() -> None:
+    told = {"product_id": "told", "name": "Told", "price": "10.00", "quantity": 1}
+    cart = Subject(items=[told, {"product_id": "mug", "quantity": 2}], currency="EUR", value="10.00")
+    assert filled(cart, CATALOGUE, address=AT).value == "35.00"
+    unknown = msgspec.structs.replace(cart, items=[*cart.items, {"product_id": "?", "quantity": 1}])
+    assert filled(unknown, CATALOGUE, address=AT).value is None
+    order = msgspec.structs.replace(cart, value="14.90")
+    assert filled(order, CATALOGUE, address=AT).value == "14.90", "the shop's own, with what it takes for the parcel"
 
 
 def test_a_price_in_another_currency_is_none() -> None:

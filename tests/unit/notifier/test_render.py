@@ -104,6 +104,14 @@ def test_every_follow_up_renders_with_every_sample(follow_up: FollowUp) -> None:
     try_out(Renderer(Path("nowhere")), follow_up, shop())
 
 
+def test_a_cart_of_which_not_everything_has_a_price_has_no_total() -> None:
+    """Its value is the sum of what has one: less than what they would pay."""
+    unpriced = {"product_id": "p2", "name": "Fern", "quantity": 1}
+    assert "Total" in mail(MUG, value="37.00").text
+    assert "Total" not in mail(MUG, unpriced, value="37.00").text
+    assert "Total" in mail(MUG, unpriced, follow_up=THANK_YOU, value="41.90").text, "an order's is the shop's own"
+
+
 def test_items_come_with_picture_quantity_price_and_link() -> None:
     rendered = mail(MUG, value="37.00", url="https://shop.example/c/1")
     links = Links(rendered.html).links
