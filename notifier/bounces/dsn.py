@@ -1,5 +1,7 @@
 """Mails that report of a mail: delivery status notifications (RFC 3464) and feedback reports (ARF, RFC 5965). Pure."""
 
+import contextlib
+import re
 from collections.abc import Iterator
 from email import message_from_bytes
 from email.message import Message
@@ -17,7 +19,13 @@ from notifier.bounces.report import (
     says_no_such_address,
 )
 
+MOST_READ: Final = 256 * 1024
+"""Bytes. The report and the header of what came back lie at the beginning; whatever else came back may be long."""
 DEEPEST: Final = 20
+_BOUNDARY: Final = re.compile(rb"boundary[\s*0-9]*=", re.IGNORECASE)
+_NO_COMPLAINTS: Final = frozenset({"not-spam", "auth-failure", "virus"})
+"""The last two are a machine's (RFC 6591, RFC 5965): nobody has said that they want no more mail."""
+_SAYS_NOTHING: Final = frozenset({"", "5.0.0"})
 _Mail: TypeAlias = "Message[Any, Any]"
 _ADDRESSED: Final = ("To", "Delivered-To", "X-Original-To", "Envelope-To")
 """Where a bounce address shows that has the message's id in it."""
@@ -25,7 +33,7 @@ _ADDRESSED: Final = ("To", "Delivered-To", "X-Original-To", "Envelope-To")
 
 def read(raw: bytes) -> tuple[Report, ...]:
     """Empty for a delay, a success, and for what names no message of ours. Raises NotAReport for another mail."""
-    mail = message_from_bytes(raw)
+    mail = _parsed(raw[:MOST_READ])
     kind = str(mail.get_param("report-type", "") if mail.get_content_type() == "multipart/report" else "").lower()
     parts = list(_parts(mail))
     if kind == "delivery-status" or _of(parts, "message/delivery-status") is not None:
@@ -35,6 +43,14 @@ def read(raw: bytes) -> tuple[Report, ...]:
     raise NotAReport("this mail is no report of another; it should be multipart/report")
 
 
+def _parsed(raw: bytes) -> _Mail:
+    """Anybody may write to where bounces go, and each line is held against every boundary around it, for minutes."""
+    if len(_BOUNDARY.findall(raw)) <= DEEPEST:
+        with contextlib.suppress(RecursionError):
+            return message_from_bytes(raw)
+    raise NotAReport("it has parts within parts, deeper than anybody writes them")
+
+
 def _bounced(mail: _Mail, parts: list[_Mail]) -> Iterator[Report]:
     message = _reported(mail, parts)
     status = _of(parts, "message/delivery-status")
@@ -42,8 +58,8 @@ def _bounced(mail: _Mail, parts: list[_Mail]) -> Iterator[Report]:
         return
     failed = [block for block in _blocks(status) if _said(block, "Action").lower() == "failed"]
     if failed:
-        codes = [_said(block, "Status") for block in failed]
-        note = noted(codes[0], _said(failed[0], "Diagnostic-Code"))
+        codes = [_status(block) for block in failed]
+        note = noted(_said(failed[0], "Status"), _said(failed[0], "Diagnostic-Code"))
         yield Bounced(message=message, hard=any(says_no_such_address(code) for code in codes), note=note)
 
 
@@ -53,7 +69,7 @@ def _complained(mail: _Mail, parts: list[_Mail]) -> Iterator[Report]:
     if message is None or report is None:
         return
     kinds = [said for block in _blocks(report) if (said := _said(block, "Feedback-Type"))]
-    if not kinds or kinds[0].lower() != "not-spam":
+    if not kinds or kinds[0].lower() not in _NO_COMPLAINTS:
         yield Complained(message=message, note=noted(*kinds))
 
 
@@ -93,6 +109,12 @@ def _blocks(part: _Mail) -> list[_Mail]:
         return _messages(part)
     raw = part.get_payload(decode=True)
     return [message_from_bytes(raw)] if isinstance(raw, bytes) else []
+
+
+def _status(block: _Mail) -> str:
+    """What the far side answered, where the code says no more than that it failed: Exim writes no other."""
+    code = _said(block, "Status")
+    return _said(block, "Diagnostic-Code") if code in _SAYS_NOTHING else code
 
 
 def _said(block: _Mail, field: str) -> str:

@@ -1,5 +1,6 @@
 """Where mail servers and providers say what came back: `POST /v1/bounces/…`, each believed by its own signature."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Final
@@ -101,7 +102,7 @@ class BounceDesk:
 
     async def _take(self, provider: str, read: Callable[[], Sequence[Report]]) -> Taken:
         try:
-            reports = read()
+            reports = await asyncio.to_thread(read)  # a long mail takes a second, and meanwhile others are served
         except NotAReport as error:
             log.warning("a report of bounces can't be read", provider=provider, error=str(error))
             raise BadRequest(f"this is no report: {error}") from None

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.bounces.dsn import read
+from notifier.bounces.dsn import DEEPEST, MOST_READ, read
 from notifier.bounces.report import Bounced, Complained, NotAReport, says_no_such_address
 
 ID = UUID("3f2c1d9a-5b7e-4c11-9c0e-8a6d2f4b7e10")
@@ -21,6 +21,7 @@ Message-ID: <{ID}@shop.example>
 def dsn(
     *,
     status: str = "5.1.1",
+    diagnosis: str | None = None,
     action: str = "failed",
     returned: str = ORIGINAL,
     kind: str = "text/rfc822-headers",
@@ -60,7 +61,7 @@ Original-Recipient: rfc822;ada@mail.example
 Action: {action}
 Status: {status}
 Remote-MTA: dns; mail.example
-Diagnostic-Code: smtp; 550 {status} <ada@mail.example>: Recipient address rejected:
+Diagnostic-Code: smtp; 550 {diagnosis or status} <ada@mail.example>: Recipient address rejected:
     User unknown in virtual mailbox table
 
 --4F2.1/mx
@@ -116,6 +117,17 @@ def test_what_says_nothing_of_the_address_is_a_soft_one(status: str) -> None:
     assert not report.hard
 
 
+@pytest.mark.parametrize(("diagnosis", "hard"), [("5.1.1", True), ("5.2.2", False)])
+def test_what_says_only_that_it_failed_is_read_by_what_the_far_side_answered(diagnosis: str, *, hard: bool) -> None:
+    """Exim writes 5.0.0 whatever it was, and what the other server said beside it."""
+    (report,) = read(dsn(status="5.0.0", diagnosis=diagnosis))
+    assert isinstance(report, Bounced)
+    assert report.hard is hard
+    (other,) = read(dsn(status="5.7.1", diagnosis="5.1.1"))
+    assert isinstance(other, Bounced)
+    assert not other.hard, "whoever says more than that is believed"
+
+
 @pytest.mark.parametrize("action", ["delayed", "delivered", "relayed", "expanded"])
 def test_what_has_not_failed_is_no_bounce(action: str) -> None:
     assert read(dsn(action=action)) == ()
@@ -141,10 +153,31 @@ def test_a_complaint_is_one() -> None:
     assert read(arf("not-spam")) == ()
 
 
+@pytest.mark.parametrize("kind", ["auth-failure", "virus"])
+def test_what_a_machine_found_in_a_mail_is_nobodys_complaint(kind: str) -> None:
+    assert read(arf(kind)) == ()
+
+
 @pytest.mark.parametrize("raw", [b"", b"\x00\xff", b"Subject: hi\n\nhello", b"Content-Type: multipart/report\n\n--"])
 def test_another_mail_is_refused(raw: bytes) -> None:
     with pytest.raises(NotAReport):
         read(raw)
+
+
+def test_a_mail_in_a_mail_without_end_is_refused() -> None:
+    """Anybody may write to the address that bounces go to."""
+    mails = "Content-Type: message/rfc822\n\n" * 5000
+    parts = "".join(f"--b{n}\nContent-Type: multipart/mixed; BOUNDARY*0 = b{n + 1}\n\n" for n in range(DEEPEST + 1))
+    for within in (mails, parts):
+        head = "Content-Type: multipart/report; report-type=delivery-status; boundary=b0\n\n--b0\n"
+        with pytest.raises(NotAReport, match="deeper"):
+            read((head + within).encode())
+
+
+def test_of_a_long_mail_that_came_back_the_beginning_is_enough() -> None:
+    whole = dsn(returned=ORIGINAL + "\nHello again" * 60_000, kind="message/rfc822")
+    assert len(whole) > 2 * MOST_READ
+    assert [report.message for report in read(whole)] == [ID]
 
 
 def test_a_report_about_a_report_does_not_look_inside_what_came_back() -> None:
