@@ -32,6 +32,8 @@ WHILE_PAUSED: Final = timedelta(minutes=5)
 class Message:
     """What the guard looks at of a stored message. `variant` and `coupon_expires_at` are of an attempt before.
 
+    A variant that the shop has taken out since is drawn anew.
+
     `channel` is of an attempt that may have delivered it: by another it would surely come twice.
     """
 
@@ -214,7 +216,8 @@ def _timed(
     waits = _waits(message, follow_up, storefront, limits, circumstances, now)
     if waits is not None:
         return waits
-    variant = message.variant or variant_of(follow_up, step, drawn_as)
+    tried = message.variant if any(one.name == message.variant for one in step.variants) else None
+    variant = tried or variant_of(follow_up, step, drawn_as)
     return Send(
         address=address,
         meant_for=aimed.address if way is Way.REDIRECT else None,

@@ -12,6 +12,8 @@ from services.contracts.storefront import Storefront
 
 CLAIM_TRACKS: Final = frozenset({"cart", "order"})
 """What an address that only a browser said may be mailed about: its cart reminder or its confirmation."""
+REMINDED_OF: Final = "checkout"
+"""And the reminder of a checkout, which takes the place of the cart's. That a payment failed would scare a stranger."""
 ASKED_FOR: Final = "opt_in"
 """And the question whether they want news, which is nothing but transactional."""
 
@@ -83,7 +85,8 @@ def _address(channel: str, follow_up: FollowUp, customer: Reachable) -> Aim | Re
 def _refused(follow_up: FollowUp, customer: Reachable) -> Reason | None:
     """Why an address that only a browser said is not written to."""
     asks = follow_up.track == ASKED_FOR and not follow_up.marketing
-    if follow_up.track not in CLAIM_TRACKS and not asks:
+    reminds = follow_up.track == REMINDED_OF and follow_up.marketing
+    if not (follow_up.track in CLAIM_TRACKS or asks or reminds):
         return Reason.CLAIM_NOT_ENOUGH
     if customer.claim_spent:
         return Reason.CLAIM_SPENT

@@ -67,6 +67,7 @@ def asked(  # noqa: PLR0913  each is one circumstance that a rule looks at
     restored: bool = False,
     beside: Beside | None = None,
     step: int = 1,
+    variant: str | None = None,
     channel: str | None = None,
     paused: tuple[Scope, str] | None = None,
     now: datetime = NOON,
@@ -74,6 +75,7 @@ def asked(  # noqa: PLR0913  each is one circumstance that a rule looks at
     message = Message(
         id=uid("message"),
         step=step,
+        variant=variant,
         transition=START.id,
         occasion=uid("occasion"),
         expires_at=NOON + timedelta(hours=24),
@@ -207,6 +209,15 @@ def test_a_claim_is_not_enough_for_a_customers_own_track() -> None:
     assert asked(follow_up=welcome, instance=instance, who=profile(said_by=SaidBy.BROWSER)) == Withhold(
         why=Reason.CLAIM_NOT_ENOUGH
     )
+
+
+def test_a_claim_is_reminded_of_its_checkout_and_not_told_that_a_payment_failed() -> None:
+    """Who stopped at the checkout is not reminded of the cart; and a stranger should not be frightened."""
+    remind = replace(ABANDONED_CART, track="checkout", stage="abandoned")
+    instance, claimed = instance_of("abandoned", track="checkout"), profile(said_by=SaidBy.BROWSER)
+    assert where(asked(follow_up=remind, instance=instance, who=claimed)) == ("ada@mail.example", True)
+    failed = replace(remind, purpose=Purpose.TRANSACTIONAL)
+    assert asked(follow_up=failed, instance=instance, who=claimed) == Withhold(why=Reason.CLAIM_NOT_ENOUGH)
 
 
 def test_a_claim_is_asked_whether_they_want_news_and_sold_nothing_on_the_way() -> None:
@@ -472,6 +483,16 @@ def test_a_message_carries_its_variant_and_its_coupon() -> None:
     assert decision.variant == "a"
     assert decision.coupon is not None
     assert decision.coupon.expires_at == NOON + timedelta(days=7)
+
+
+@pytest.mark.parametrize(("tried", "goes"), [("b", "b"), ("gone", "a"), (None, "a")])
+def test_what_is_tried_again_is_in_the_variant_that_it_was_in_as_long_as_there_is_one(
+    tried: str | None, goes: str
+) -> None:
+    compared = saying(variants=(Variant(name="a", weight=1, template="x"), Variant(name="b", weight=0, template="y")))
+    decision = asked(follow_up=compared, variant=tried)
+    assert isinstance(decision, Send)
+    assert decision.variant == goes
 
 
 @given(
