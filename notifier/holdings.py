@@ -5,7 +5,7 @@ another. The engine-wide number of joins and splits decides: news of an instance
 shown at least the number under which the instance came to who holds it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, assert_never
@@ -111,11 +111,12 @@ def _is_old_news(customer: Customer, instance: Instance) -> bool:
 def _changed(change: StageChanged, customer: Customer, before: Instance | None) -> tuple[Instance, ...]:
     if before is not None and _is_old_news(customer, before):
         return ()
-    known = {move.id: move for move in before.moves} if before else {}
+    held = before.moves if before else ()
     transition = change.transition
-    new = known.get(transition.id) or _move(transition, starts=not change.replay)
-    # Sorting keeps the order of arrival for moves of one instant.
-    moves = sorted((*(move for move in known.values() if move.id != new.id), new), key=lambda move: move.at)
+    told = _told(transition, held, starts=not change.replay)
+    # Sorting keeps the order of arrival for moves of one instant; what a table has shown keeps the table's.
+    others = [move for move in held if move.id != told.id]
+    moves = held if told in held else tuple(sorted((*others, told), key=lambda move: move.at))
     last = moves[-1]
     return (
         Instance(
@@ -125,8 +126,8 @@ def _changed(change: StageChanged, customer: Customer, before: Instance | None) 
             key=transition.key,
             stage=change.stage,
             since=change.since,
-            subject=change.subject if last is new or before is None else before.subject,
-            moves=tuple(moves[-MOVES_KEPT:]),
+            subject=change.subject if last.id == told.id or before is None else before.subject,
+            moves=moves[-MOVES_KEPT:],
             moved_by=max(customer.table_number, before.moved_by if before else 0),
         ),
     )
@@ -160,8 +161,8 @@ def _replaced(change: CustomerTable, held: Mapping[UUID, Instance]) -> tuple[Ins
 
 def _shown(row: InstanceRow, change: CustomerTable, before: Instance | None) -> Instance:
     """A table says which moves are historical, and which of the new are replays; the rest is remembered."""
-    known = {move.id: move for move in before.moves} if before else {}
-    moves = [known.get(t.id) or _move(t, starts=t.id not in change.replays) for t in row.moves]
+    held = before.moves if before else ()
+    moves = [_told(t, held, starts=t.id not in change.replays) for t in row.moves]
     return Instance(
         instance=row.instance,
         customer_id=change.customer_id,
@@ -173,6 +174,12 @@ def _shown(row: InstanceRow, change: CustomerTable, before: Instance | None) -> 
         moves=tuple(moves[-MOVES_KEPT:]),
         moved_by=change.number,
     )
+
+
+def _told(transition: Transition, held: Sequence[Move], *, starts: bool) -> Move:
+    """As it was told first, but for its time: another copy of its cause may have come to light."""
+    known = next((move for move in held if move.id == transition.id), None)
+    return _move(transition, starts=starts) if known is None else msgspec.structs.replace(known, at=transition.at)
 
 
 def _move(transition: Transition, *, starts: bool) -> Move:

@@ -73,9 +73,14 @@ def _asked_in(locale: str | None, profile: Profile) -> Profile:
 
 
 async def _customer(connection: AsyncConnection, asked: UUID) -> Customer:
-    """Who was joined to another goes on as the other."""
+    """Who was joined to another goes on as the other.
+
+    Of two who changed places, one stream may be read before the other: then each is part of the other for a while.
+    """
     wanted: UUID | None = asked
-    while wanted is not None:
+    seen: set[UUID] = set()
+    while wanted is not None and wanted not in seen:
+        seen.add(wanted)
         row = (
             await connection.execute(sa.select(*as_text(CUSTOMER_COLUMNS)).where(customers.c.id == wanted))
         ).one_or_none()

@@ -28,7 +28,7 @@ from tests.unit.notifier.builders import ABANDONED_CART, NOON
 
 TERMS_WITH_ONE = replace(TERMS, follow_ups={"abandoned-cart": ABANDONED_CART})
 AUTH = {"authorization": f"Bearer {OPERATOR}"}
-ADA, GUEST, NEWCOMER = uuid4(), uuid4(), uuid4()
+ADA, GUEST, NEWCOMER, ONE, OTHER = (uuid4() for _ in range(5))
 MIGRATED = {"at": SCHEMA_REVISION}
 """The database is made from the tables; that the migrations make the same is tested with the migrations."""
 MUG = {"product_id": "mug", "name": "Mug <b>", "quantity": 2, "price": "18.50"}
@@ -52,9 +52,11 @@ def cart(key: str, stage: str, item: dict[str, object]) -> Instance:
 async def engine(postgres: str) -> AsyncIterator[AsyncEngine]:
     async with database(postgres) as made:
         async with transaction(made) as connection:
-            await lock_customers(connection, dict.fromkeys((ADA, GUEST, NEWCOMER), "main-shop"))
+            await lock_customers(connection, dict.fromkeys((ADA, GUEST, NEWCOMER, ONE, OTHER), "main-shop"))
             ada = Customer(id=ADA, storefront="main-shop", profile=Profile(traits={"first_name": "Ada"}))
-            await save_customers(connection, [ada, Customer(id=GUEST, storefront="main-shop", part_of=ADA)])
+            joined = ((GUEST, ADA), (ONE, OTHER), (OTHER, ONE))
+            others = [Customer(id=who, storefront="main-shop", part_of=whose) for who, whose in joined]
+            await save_customers(connection, [ada, *others])
             await save_instances(
                 connection, [cart("old", "abandoned", MUG), cart("new", "active", {"product_id": "x", "name": "Other"})]
             )
@@ -92,6 +94,7 @@ async def test_what_is_not_there_is_told(http: httpx.AsyncClient) -> None:
     for answer, said in (
         (await asked(http, uuid4()), "knows no customer"),
         (await asked(http, NEWCOMER), "nothing on the track `cart`"),
+        (await asked(http, ONE), "nothing on the track `cart`"),
         (await asked(http, ADA, step="7"), "has no step 7"),
         (await http.get(f"/v1/preview/nothing?customer={ADA}", headers=AUTH), "there is no follow-up `nothing`"),
     ):

@@ -1,5 +1,6 @@
 """What is held of instances when a join stands on several streams and they are read in any order."""
 
+from datetime import timedelta
 from itertools import permutations
 from uuid import UUID
 
@@ -78,6 +79,33 @@ def test_a_move_that_comes_late_leaves_its_instance_where_the_change_says_that_i
     applied = apply(change, applied.customer, {uid("life"): applied.instances[0]})
     assert applied is not None
     assert [instance.stage for instance in applied.instances] == ["interest"]
+
+
+@pytest.mark.parametrize("told", ["in a change", "in a table"])
+def test_a_move_that_turns_out_to_be_of_another_time_is_of_that_time_and_starts_what_it_started(told: str) -> None:
+    """By a join another copy of its cause may come to light; its retraction then stands on the other stream."""
+    move = transition("placed", instance="order-1", track="order")
+    ada = Customer(id=uid("ada"), storefront="main-shop")
+    first = apply(changed(1, move, replay=True), ada, {})
+    assert first is not None
+    earlier = replace(move, at=move.at - timedelta(hours=1))
+    change = changed(2, earlier) if told == "in a change" else table("ada", 2, 25, earlier)
+    applied = apply(change, first.customer, {uid("order-1"): first.instances[0]})
+    assert applied is not None
+    (held,) = applied.instances[0].moves
+    assert (held.at, held.starts) == (earlier.at, False)
+
+
+def test_a_move_that_is_told_again_keeps_its_place_among_those_of_its_instant() -> None:
+    begun, over = (transition(stage, cause=stage) for stage in ("active", "ordered"))
+    rows = table("ada", 1, 25, over).table
+    whole = replace(table("ada", 1, 25), table=[replace(rows[0], moves=[begun, over])])
+    applied = apply(whole, Customer(id=uid("ada"), storefront="main-shop"), {})
+    assert applied is not None
+    again = replace(changed(2, begun), stage="ordered")
+    applied = apply(again, applied.customer, {uid("cart-1"): applied.instances[0]})
+    assert applied is not None
+    assert [move.to_stage for move in applied.instances[0].moves] == ["active", "ordered"]
 
 
 @pytest.mark.parametrize("told", ["in a change", "in a table"])
