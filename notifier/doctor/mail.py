@@ -61,7 +61,7 @@ async def _domain(domain: str, names: Names, selectors: Sequence[str]) -> list[F
     return [
         *await _spf(domain, names),
         *await _dkim(domain, names, selectors),
-        records.dmarc(domain, await _dmarc(domain, names)),
+        await _dmarc(domain, names),
         records.mail_exchangers(domain, await names.exchangers(domain)),
     ]
 
@@ -95,14 +95,14 @@ async def _key(domain: str, selector: str, names: Names) -> Finding:
     return records.dkim(domain, selector, await names.texts(f"{selector}._domainkey.{domain}"))
 
 
-async def _dmarc(domain: str, names: Names) -> list[str]:
-    """Its own, else that of the domain above it, down to two names."""
+async def _dmarc(domain: str, names: Names) -> Finding:
+    """By its own, else by that of the domain above it, down to two names."""
     labels = domain.split(".")
     for start in range(max(len(labels) - 1, 1)):
         found = await names.texts(f"_dmarc.{'.'.join(labels[start:])}")
         if any("DMARC1" in text for text in found):
-            return found
-    return []
+            return records.dmarc(domain, found, inherited=start > 0)
+    return records.dmarc(domain, [])
 
 
 async def _server(smtp: SmtpSettings) -> Finding:

@@ -16,6 +16,7 @@ MOST_LOOKUPS: Final = 10
 LEAST_BITS: Final = 1024
 GOOD_BITS: Final = 2048
 NO_KEY: Final = "there is no key"
+_POLICIES: Final = ("none", "quarantine", "reject")
 _LOOKS_UP: Final = re.compile(r"[+?~-]?(include:|(a|mx|ptr)([:/]|$)|exists:)|redirect=", re.IGNORECASE)
 _INCLUDES: Final = re.compile(r"[+?~-]?include:(\S+)|redirect=(\S+)", re.IGNORECASE)
 
@@ -69,7 +70,8 @@ def _ended(about: str, record: str) -> Finding:
     return _fine(about, record)
 
 
-def dmarc(domain: str, texts: Sequence[str]) -> Finding:
+def dmarc(domain: str, texts: Sequence[str], *, inherited: bool = False) -> Finding:
+    """`inherited`: they stand at the domain above, whose `sp` is for those below it."""
     about = f"DMARC of {domain}"
     found = [text for text in texts if re.match(r"v\s*=\s*DMARC1\s*(;|$)", text)]
     written = f'_dmarc.{domain}. TXT "v=DMARC1; p=none; rua=mailto:dmarc@{domain}"'
@@ -78,12 +80,14 @@ def dmarc(domain: str, texts: Sequence[str]) -> Finding:
         return _fault(about, "there is none; large providers refuse bulk mail", advice)
     if len(found) > 1:
         return _fault(about, "there are several, so none counts", "keep one")
-    policy = _tags(found[0]).get("p", "").lower()
-    if policy not in ("none", "quarantine", "reject"):
+    tags = _tags(found[0])
+    said = "sp" if inherited and tags.get("sp", "").lower() in _POLICIES else "p"
+    policy = tags.get(said, "").lower()
+    if policy not in _POLICIES:
         return _fault(about, "it has no policy that counts", written)
     if policy == "none":
-        advice = "p=quarantine keeps others from sending in your name, once the reports look right"
-        return _warning(about, "it only watches (p=none)", advice)
+        advice = f"{said}=quarantine keeps others from sending in your name, once the reports look right"
+        return _warning(about, f"it only watches ({said}=none)", advice)
     return _fine(about, found[0])
 
 

@@ -68,6 +68,19 @@ def test_dmarc(texts: list[str], health: Health) -> None:
     assert dmarc("shop.example", texts).health is health
 
 
+@pytest.mark.parametrize(
+    ("text", "health"),
+    [
+        ("v=DMARC1; p=reject; sp=none", Health.WARNING),
+        ("v=DMARC1; p=none; sp=reject", Health.OK),
+        ("v=DMARC1; p=reject", Health.OK),
+        ("v=DMARC1; p=reject; sp=perhaps", Health.OK),
+    ],
+)
+def test_dmarc_of_the_domain_above_says_of_those_below_it_what_sp_says(text: str, health: Health) -> None:
+    assert dmarc("news.shop.example", [text], inherited=True).health is health
+
+
 def test_dmarc_that_is_not_there_is_written_out() -> None:
     assert (
         '_dmarc.shop.example. TXT "v=DMARC1; p=none; rua=mailto:dmarc@shop.example"' in dmarc("shop.example", []).advice
