@@ -67,9 +67,10 @@ class Code:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Concerned:
-    """Of whom a mail to the shop's own people speaks: `id` is what operators know them by.
+    """Of whom a mail to the shop's own people speaks: `id` is what operators know them by, `page` where they see them.
 
-    `survey` is what they answered (`csat`, `nps`, `delivery`; `cases` for a support case) and `score` how.
+    `survey` is what they answered (`csat`, `nps`, `delivery`; `cases` for a support case) and `score` how. `comment` is
+    what they wrote, line by line: theirs, not ours, and never markup.
     """
 
     id: str
@@ -78,6 +79,8 @@ class Concerned:
     phone: str | None
     survey: str | None
     score: str | None
+    comment: tuple[str, ...] = ()
+    page: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,17 +126,30 @@ class BadLink(ValueError):
 class Links:
     """What a template may link to beside the shop, of one message."""
 
-    def __init__(self, base: str, signer: Signer, message: UUID, since: datetime) -> None:
-        """`base` is where browsers reach our pages. `since` is the end of the message's `max_age`."""
+    def __init__(self, base: str, signer: Signer, message: UUID, since: datetime, console: str | None = None) -> None:
+        """`base` is where browsers reach our pages, `console` where the shop's own people reach the console.
+
+        `since` is the end of the message's `max_age`.
+        """
         self._base = base.rstrip("/") + PREFIX
+        self._console = None if console is None else f"{console.rstrip('/')}/customers/"
         self._signer = signer
         self._message = message
         self._since = since
 
     @property
     def base(self) -> str:
-        """What all of them begin with."""
+        """What those to our pages begin with."""
         return f"{self._base}/"
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """What all of them begin with."""
+        return (self.base,) if self._console is None else (self.base, self._console)
+
+    def customer(self, customer: str) -> str | None:
+        """A customer in the console, for the shop's own people; None where nobody said where that is."""
+        return None if self._console is None else self._console + customer
 
     @property
     def unsubscribe(self) -> str:
@@ -177,16 +190,17 @@ class Links:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkMaker:
-    """Where our pages are, and what signs the links to them."""
+    """Where our pages and the console are, and what signs the links to our pages."""
 
     base: str
     signer: Signer
+    console: str | None = None
 
     def of(self, message: UUID, since: datetime) -> Links:
-        return Links(self.base, self.signer, message, since)
+        return Links(self.base, self.signer, message, since, self.console)
 
 
-SAMPLE: Final = LinkMaker(base="https://mail.example", signer=Signer("of a sample: opens nothing")).of(
-    UUID(int=0), datetime(2030, 1, 1, tzinfo=UTC)
-)
+SAMPLE: Final = LinkMaker(
+    base="https://mail.example", signer=Signer("of a sample: opens nothing"), console="https://console.example"
+).of(UUID(int=0), datetime(2030, 1, 1, tzinfo=UTC))
 """For `check` and `preview`: links that look like real ones and lead nowhere."""

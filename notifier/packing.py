@@ -5,6 +5,7 @@ from uuid import UUID
 
 import structlog
 
+from notifier import shown
 from notifier.channels.channel import Content, Payload
 from notifier.claimed import Claimed
 from notifier.content import Concerned, Material, content_of
@@ -66,7 +67,7 @@ def packed(
             links=links,
             locale=language_for(profile, storefront, renderer.languages),
             coupon=send.coupon,
-            concerned=concerned(claimed.customer, instance, claimed.message.transition) if to_staff else None,
+            concerned=concerned(claimed.customer, instance, claimed.message.transition, links) if to_staff else None,
         )
     )
     template, _ = step.look(send.variant) if step else (None, None)
@@ -94,7 +95,7 @@ def _payload(claimed: Claimed, follow_up: FollowUp, endpoint: Endpoint, send: Se
     return Payload(body=payload_of(claimed, follow_up, endpoint, variant=send.variant, coupon=send.coupon))
 
 
-def concerned(customer: Customer, instance: Instance, transition: UUID | None) -> Concerned:
+def concerned(customer: Customer, instance: Instance, transition: UUID | None, links: Links) -> Concerned:
     """Of whom the shop's own people are told, and what they said: what the rule that moved them looked at."""
     profile = customer.profile
     names = (profile.traits.get(name) for name in ("first_name", "last_name"))
@@ -108,4 +109,6 @@ def concerned(customer: Customer, instance: Instance, transition: UUID | None) -
         phone=addresses.get("sms"),
         survey=survey,
         score=None if score is None else str(score),
+        comment=shown.words(instance.subject.comment),
+        page=links.customer(str(customer.id)),
     )

@@ -62,7 +62,9 @@ async def preview_of(
             links=SAMPLE,
             locale=language_for(_asked_in(asked.locale, profile), storefront, renderer.languages),
             coupon=None if coupon is None else issued(coupon, UUID(int=0), now),
-            concerned=concerned(customer, instance, _came(instance, follow_up.stage)) if step.to_staff else None,
+            concerned=concerned(customer, instance, _came(instance, follow_up.stage), SAMPLE)
+            if step.to_staff
+            else None,
         )
     )
     return renderer.render(template or "", content)

@@ -82,7 +82,7 @@ class Renderer:
         try:
             markup, subject = self._written(template, content)
             page = self._inliner.inline(_to_html(markup, disable_comments=False, fonts={}))
-            refuse_foreign(page, content.shop.domains, content.links.base)
+            refuse_foreign(page, content.shop.domains, content.links.bases)
         except jinja2.TemplateNotFound as error:
             raise RenderError(f"there is no template {error.name}") from error
         except (*_UNSAYABLE, Foreign) as error:

@@ -22,7 +22,14 @@ _ITEMS: Final = (
 )
 _SENT: Final = datetime(2030, 1, 1, 12, tzinfo=UTC)
 _ADA: Final = Concerned(
-    id="0b3f8c1e", name="Ada Quill", email="ada@mail.example", phone="+49301234567", survey="nps", score="3"
+    id="0b3f8c1e",
+    name="Ada Quill",
+    email="ada@mail.example",
+    phone="+49301234567",
+    survey="nps",
+    score="3",
+    page=SAMPLE.customer("0b3f8c1e"),
+    comment=("The mug came with a crack in it, & nobody has answered my mail.", "Now I have <two> broken ones."),
 )
 _NOBODY: Final = Concerned(id="0b3f8c1e", name=None, email=None, phone=None, survey=None, score=None)
 

@@ -68,8 +68,17 @@ class SmtpSettings(Group):
         return None if self.security == "none" else ssl.create_default_context(cafile=self.ca_file)
 
 
+def _a_place_to_go(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.query or parts.fragment or not parts.hostname or parts.scheme not in ("https", "http"):
+        raise ValueError("is no place to link to; write it as https://mail.shop.example")
+    if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+        raise ValueError("links in mails must begin with https://; plain http is for this machine alone")
+    return url
+
+
 class LinksSettings(Group):
-    url: str = Field(
+    url: Annotated[str, AfterValidator(_a_place_to_go)] = Field(
         description="where browsers reach the notifier's `/m/`, through your proxy; https, as mail programs ask"
     )
     secret: SecretStr = Field(
@@ -78,19 +87,15 @@ class LinksSettings(Group):
     previous_secret: SecretStr | None = Field(
         default=None, description="the one before: links that it signed still work while they are good"
     )
-
-    @model_validator(mode="after")
-    def _a_place_to_go(self) -> Self:
-        parts = urlsplit(self.url)
-        if parts.query or parts.fragment or not parts.hostname or parts.scheme not in ("https", "http"):
-            raise ValueError("is no place to link to; write it as https://mail.shop.example")
-        if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
-            raise ValueError("links in mails must begin with https://; plain http is for this machine alone")
-        return self
+    console_url: Annotated[str, AfterValidator(_a_place_to_go)] | None = Field(
+        default=None,
+        description="where your own people reach the console: mail to them then links to the customer there",
+    )
 
     def maker(self) -> LinkMaker:
         previous = self.previous_secret.get_secret_value() if self.previous_secret else None
-        return LinkMaker(base=self.url, signer=Signer(self.secret.get_secret_value(), previous))
+        signer = Signer(self.secret.get_secret_value(), previous)
+        return LinkMaker(base=self.url, signer=signer, console=self.console_url)
 
 
 def _secrets(given: Any) -> Any:  # noqa: ANN401  what pydantic hands over

@@ -12,13 +12,28 @@ from babel.numbers import format_currency
 
 LONGEST_TEXT: Final = 200
 MOST_OF_ONE: Final = 9999
+LONGEST_WORDS: Final = 900
+"""Less than the engine keeps of a comment, so that what was cut shows it."""
+MOST_LINES: Final = 30
 
 
 def line(value: object) -> str:
     """One line of printable text; joiners and marks of other scripts stay."""
-    if not isinstance(value, str | int):
-        return ""
-    return " ".join("".join(c if c >= " " and c != "\x7f" else " " for c in str(value)).split())[:LONGEST_TEXT]
+    return _line(str(value))[:LONGEST_TEXT] if isinstance(value, str | int) else ""
+
+
+def words(value: object) -> tuple[str, ...]:
+    """What somebody wrote, line by line; what is too much of it is cut, and ends in an ellipsis."""
+    if not isinstance(value, str):
+        return ()
+    lines = [line for part in value[:LONGEST_WORDS].splitlines() if (line := _line(part))]
+    shown = lines[:MOST_LINES]
+    cut = len(value) > LONGEST_WORDS or len(lines) > MOST_LINES
+    return (*shown[:-1], f"{shown[-1]}…") if shown and cut else tuple(shown)
+
+
+def _line(text: str) -> str:
+    return " ".join("".join(c if c >= " " and c != "\x7f" else " " for c in text).split())
 
 
 def quantity(value: object) -> int:

@@ -31,7 +31,7 @@ def _by_way_of_us(rendered: Rendered, links: Links) -> Rendered:
 
     def lead(found: re.Match[str]) -> str:
         url = html.unescape(found[2])
-        if safe_url(url) is None or url.startswith(links.base):
+        if safe_url(url) is None or url.startswith(links.bases):
             return found[0]
         led[url] = links.click(url)
         return f"{found[1]}{html.escape(led[url])}{found[3]}"

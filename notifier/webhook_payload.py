@@ -9,7 +9,7 @@ from notifier.coupons import Issued
 from notifier.followups import FollowUp
 from notifier.guard import Message
 from notifier.holdings import Customer, Instance, Move
-from services.contracts.changes import Profile
+from services.contracts.changes import Profile, Subject
 from services.contracts.events import SaidBy
 from services.contracts.storefront import Endpoint
 
@@ -54,7 +54,7 @@ def payload_of(due: Due, follow_up: FollowUp, endpoint: Endpoint, *, variant: st
             "stage": instance.stage,
             "since": instance.since,
             "moved": _moved(move),
-            "subject": instance.subject,
+            "subject": _told_of(instance.subject),
             "coupon": coupon,
         },
     }
@@ -63,6 +63,11 @@ def payload_of(due: Due, follow_up: FollowUp, endpoint: Endpoint, *, variant: st
 
 def _moved(move: Move | None) -> dict[str, Any] | None:
     return None if move is None else {"to": move.to_stage, "at": move.at, "facts": move.facts}
+
+
+def _told_of(subject: Subject) -> dict[str, Any]:
+    """All but what the customer wrote: that is for the shop's own people."""
+    return {name: getattr(subject, name) for name in subject.__struct_fields__ if name != "comment"}
 
 
 def _told(profile: Profile, tells: Sequence[str]) -> dict[str, Any]:

@@ -1,10 +1,11 @@
-"""What a cart or an order is about: which one an event belongs to, and its contents after the event. Pure.
+"""What an instance is about: which cart or order an event belongs to, and its contents after the event. Pure.
 
 Of what a browser says only product, variant and quantity are kept: text, prices, pictures and links that end in a mail
 come from a server's events or the catalogue.
 """
 
 from collections import Counter
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,8 +21,12 @@ from stage_engine.orders import ORDER_EVENTS, amounts, order_key, said_id
 
 MAX_LINES = 100
 MAX_TEXT = 500
+MAX_COMMENT = 1_000
+"""Characters of what somebody wrote; a state is stored with every batch."""
 NAMED = ("product_id", "sku", "variant")
 TOLD = ("name", "price", "url", "image_url")
+WORDS = {Name.SURVEY_ANSWERED: "comment", "Support Case Opened": "subject"}
+"""What is said in a customer's own words, and under which name."""
 NOT_OF_A_CART = frozenset({"Product Added to Wishlist", "Product Removed from Wishlist", "Cart Shared"})
 
 NOBODYS = MESSAGE_EVENTS | {Name.STAGE_SET}
@@ -84,21 +89,28 @@ def key_of(per: Per, entry: Entry) -> str:
 def subject_after(subject: Subject, track: Track, entry: Entry) -> Subject:
     """The contents after the event, which is one of the instance's own.
 
-    A customer's own track that begins with a look at a product is about the one looked at last.
+    A customer's own track that begins with a look at a product is about the one looked at last; one that begins with
+    what they say, about what they said last.
     """
     match track.per:
         case Per.CUSTOMER:
-            looks = track.begins_on is not None and Name.PRODUCT_VIEWED in track.begins_on
-            return _look_after(subject, entry.event) if looks else subject
+            return _own_after(subject, track.begins_on or frozenset(), entry.event)
         case Per.CART | Per.CHECKOUT:
             return _cart_after(subject, entry.event)
         case Per.ORDER:
             return _order_after(subject, entry.event)
 
 
-def _look_after(subject: Subject, event: Event) -> Subject:
-    if event.name != Name.PRODUCT_VIEWED:
+def _own_after(subject: Subject, begins_on: AbstractSet[str], event: Event) -> Subject:
+    if event.name not in begins_on:
         return subject
+    if event.name in WORDS:
+        said = event.properties.get(WORDS[event.name]) if _trusted(event) else None
+        return msgspec.structs.replace(subject, comment=_text(said, MAX_COMMENT))
+    return _look_after(subject, event) if event.name == Name.PRODUCT_VIEWED else subject
+
+
+def _look_after(subject: Subject, event: Event) -> Subject:
     known = next((line for line in subject.items if _line_key(line) == _line_key(event.properties)), None)
     line = _line(event.properties, event, known, 1)
     return Subject(
@@ -225,10 +237,10 @@ def _listed(known: dict[str, dict[str, Any]], event: Event) -> dict[str, dict[st
     return lines
 
 
-def _text(value: Any) -> str | None:  # noqa: ANN401  any JSON
+def _text(value: Any, most: int = MAX_TEXT) -> str | None:  # noqa: ANN401  any JSON
     if value is None or isinstance(value, (dict, list)):
         return None
-    return str(value).strip()[:MAX_TEXT] or None
+    return str(value).strip()[:most] or None
 
 
 def _link(value: Any) -> str | None:  # noqa: ANN401  any JSON

@@ -99,11 +99,12 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
-    """What an instance is about: a cart's or an order's contents as known then, for those who write to its customer.
+    """What an instance is about: a cart's or an order's contents as known then, for those who write of it.
 
     `items` hold what a server said of them (`product_id, sku, name, variant, quantity, price, url, image_url`); of what
     a browser said only `product_id`, `sku`, `variant` and `quantity`. Money is strings in `currency`. `tracking_url` is
-    where an order's parcel can be followed.
+    where an order's parcel can be followed. `comment` is what the customer wrote with their last answer, or of the case
+    that they opened, as text of theirs: nothing that may stand in a mail to anybody but the shop's own people.
     """
 
     items: list[dict[str, Any]] = msgspec.field(default_factory=list)
@@ -111,6 +112,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     currency: str | None = None
     url: str | None = None
     tracking_url: str | None = None
+    comment: str | None = None
 
 
 class InstanceRow(msgspec.Struct, frozen=True, kw_only=True):

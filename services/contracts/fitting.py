@@ -55,7 +55,7 @@ def _without_claims(part: msgspec.Struct) -> msgspec.Struct:
 
 
 def _without_contents(part: msgspec.Struct) -> msgspec.Struct:
-    return replace(part, items=[], url=None) if isinstance(part, Subject) else part
+    return replace(part, items=[], url=None, comment=None) if isinstance(part, Subject) else part
 
 
 def _last_move_only(part: msgspec.Struct) -> msgspec.Struct:

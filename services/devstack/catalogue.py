@@ -121,6 +121,8 @@ class Surroundings:
         if Need.SIGNED_LINKS in needs:
             env["STAGEPOST_LINKS__URL"] = f"http://{LOOPBACK}:{self.ports.get('notifier', USUAL_PORTS['notifier'])}"
             env["STAGEPOST_LINKS__SECRET_FILE"] = str(self.keys.links_secret_file)
+            if "console" in self.ports:
+                env["STAGEPOST_LINKS__CONSOLE_URL"] = f"http://{LOOPBACK}:{self.ports['console']}"
         if Need.STATE_FOLDER in needs:
             env["STAGEPOST_STATE_FOLDER"] = str(self.home.path / "ingest")
         if Need.OPERATOR_KEY in needs:

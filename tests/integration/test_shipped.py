@@ -1,6 +1,7 @@
 """Each follow-up that comes along, from calls over HTTP to the mail in the inbox; and what ends it ends it."""
 
 import asyncio
+import html
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ class Story:
     end: Said
     subjects: list[str]
     to: str | None = None
+    words: str | None = None
+    """That stand in each of them, in HTML and text."""
 
 
 ORDER: Said = ("Order Completed", {"order_id": "o1", "total": "49.80", "currency": "EUR", "products": [FERN]})
@@ -85,10 +88,11 @@ STORIES = {
         subjects=["You would recommend us. Who should know?"],
     ),
     "unhappy-answer": Story(
-        start=[("Survey Answered", {"kind": "csat", "score": 1})],
+        start=[("Survey Answered", {"kind": "csat", "score": 1, "comment": "It came with a crack & nobody answers."})],
         end=("Survey Answered", {"kind": "csat", "score": 5}),
         subjects=["Ann is not happy"],
         to="service@fern-and-fable.example",
+        words="It came with a crack & nobody answers.",
     ),
     "at-risk": Story(start=[ORDER], end=ANOTHER, subjects=["Ann, it has been a while"]),
     "win-back": Story(start=[ORDER], end=ANOTHER, subjects=["Ann, we miss you"]),
@@ -141,6 +145,9 @@ async def test_each_is_received(everything_on: RunningStack, http: httpx.AsyncCl
             return
         mails = [subject for subject in reversed(await visit.mails(story.to)) if subject in story.subjects]
         assert mails == story.subjects, "each once, in its order"
+        if story.words is not None:
+            (written,) = await visit.parts(mails[0], story.to)
+            assert all(story.words in html.unescape(part) for part in written)
 
     missing: list[str] = []
     await asyncio.gather(*(received(name, story) for name, story in STORIES.items()))

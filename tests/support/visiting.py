@@ -67,6 +67,15 @@ class Visit:
         answer = await self.http.get(f"{self.stack['mailbox']}/api/v1/messages", params={"limit": 500})
         return [m["Subject"] for m in answer.json()["messages"] if m["To"][0]["Address"] == (to or self.email)]
 
+    async def parts(self, subject: str, to: str | None = None) -> list[tuple[str, str]]:
+        """The text and the HTML of each mail of this subject."""
+        url = f"{self.stack['mailbox']}/api/v1/message"
+        listed = (await self.http.get(f"{url}s", params={"limit": 500})).json()["messages"]
+        address = to or self.email
+        mine = [m["ID"] for m in listed if m["To"][0]["Address"] == address and m["Subject"] == subject]
+        found = [(await self.http.get(f"{url}/{one}")).json() for one in mine]
+        return [(one["Text"], one["HTML"]) for one in found]
+
     async def messages(self) -> list[dict[str, Any]]:
         """What the notifier has of this customer, sent or not."""
         (customer,) = await self.customers()

@@ -1,5 +1,6 @@
 """A link in a mail does what it was made for, for as long as it is good, and can't be made to do anything else."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -128,3 +129,10 @@ def test_links_that_no_mail_program_would_follow_are_refused_at_the_start(url: s
     with pytest.raises(ValidationError):
         LinksSettings(url=url, secret="s" * 32)
     assert LinksSettings(url="http://127.0.0.1:8082", secret="s" * 32).maker().base == "http://127.0.0.1:8082"
+
+
+def test_a_customer_is_seen_in_the_console_where_somebody_says_where_that_is() -> None:
+    known = replace(MAKER, console="https://console.example/").of(MESSAGE, NOON)
+    assert known.customer("c1") == "https://console.example/customers/c1"
+    assert known.customer("c1").startswith(known.bases)
+    assert MAKER.of(MESSAGE, NOON).customer("c1") is None

@@ -3,6 +3,7 @@
 import pytest
 
 from stage_engine.instances import MOST, MOST_TIED
+from stage_engine.subjects import MAX_COMMENT
 from tests.unit.stage_engine.builders import added, event, model, ordered, parallel_carts, see, when
 
 LINE = {"product_id": "p1", "quantity": 1}
@@ -401,3 +402,28 @@ def test_a_parcel_can_be_followed_where_the_shop_says_and_not_where_a_page_does(
     page = event("Order Shipped", "1m", by="browser", **parcel)
     assert see(ordered(), shipped, after).instance("order", "o1").subject.tracking_url == "https://parcels.example/7"
     assert see(ordered(), page, after).instance("order", "o1").subject.tracking_url is None
+
+
+def test_what_they_said_last_is_what_a_track_of_their_answers_is_about() -> None:
+    broken = event("Survey Answered", "1s", kind="csat", score=1, comment=" It came broken. ")
+    silent = event("Survey Answered", "2s", kind="csat", score=2)
+    case = event("Support Case Opened", "3s", case_id="k1", subject="Where is my parcel?")
+    closed = event("Support Case Closed", "4s", case_id="k1")
+
+    def said(*events: object) -> str | None:
+        return see(*events).instance("satisfaction", "").subject.comment
+
+    assert said(broken) == "It came broken."
+    assert said(broken, silent) is None
+    assert said(broken, silent, case, closed) == "Where is my parcel?"
+    assert said(broken, added("2s")) == "It came broken."
+
+
+def test_what_a_page_says_that_they_said_is_kept_by_nobody() -> None:
+    forged = event("Survey Answered", by="browser", kind="csat", score=1, comment="Call +49 900 1.")
+    assert see(forged).instance("satisfaction", "").subject.comment is None
+
+
+def test_of_a_book_of_complaints_its_beginning_is_kept() -> None:
+    book = event("Survey Answered", kind="csat", score=1, comment="no " * 9_000)
+    assert len(see(book).instance("satisfaction", "").subject.comment or "") <= MAX_COMMENT
