@@ -10,8 +10,6 @@ from typing import Any, Final
 import structlog
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -38,6 +36,7 @@ from services.api_page import add_api_page
 from services.contracts.events import SaidBy
 from services.errors import BadRequest, RequestError, TooLarge
 from services.process import Readiness, operational_routes
+from services.unrouted import answer_unrouted
 
 log = structlog.get_logger()
 
@@ -70,7 +69,7 @@ def create_app(ingest: Ingest) -> FastAPI:
         title="Stagepost ingest",
         description="Takes a shop's events. docs/ingest.md is the guide, docs/events.md the vocabulary.",
         version="1",
-        exception_handlers={HTTPException: _http_error},
+        exception_handlers={HTTPException: answer_unrouted},
         docs_url=None,
         redoc_url=None,
     )
@@ -104,15 +103,6 @@ def create_app(ingest: Ingest) -> FastAPI:
     add_bootstrap_routes(app, ingest.keys)
     app.router.routes.extend(operational_routes(ingest.readiness))
     return app
-
-
-async def _http_error(_: Request, error: Exception) -> Response:
-    """No such path, or a method it does not have, in the one shape of our errors."""
-    assert isinstance(error, HTTPException)  # noqa: S101  registered for this class only
-    status = HTTPStatus(error.status_code)
-    message = "there is no such path; /docs lists them" if status is HTTPStatus.NOT_FOUND else status.phrase
-    body = {"code": status.name.lower(), "message": message}
-    return JSONResponse(body, status_code=status, headers=error.headers)
 
 
 class _ClientLeft(Exception):

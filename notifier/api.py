@@ -18,7 +18,7 @@ from notifier.switch_routes import switch_routes
 from notifier.switching import Named
 from services.api_page import add_api_page
 from services.bounded_body import BoundedBody
-from services.http import answer_errors
+from services.http import ERRORS, answer_errors
 from services.operator import bearer
 from services.process import Readiness, operational_routes
 from services.storable import Storable
@@ -36,6 +36,7 @@ def create_app(
     app = FastAPI(
         title="Stagepost notifier",
         summary="What was sent to whom, what was not, and why.",
+        responses=ERRORS,
         docs_url=None,
         redoc_url=None,
     )

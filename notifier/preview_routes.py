@@ -23,6 +23,7 @@ from notifier.render import RenderError
 from services.errors import BadRequest, ConfigurationError, NotFound
 from services.operator import bearer
 from services.postgres import reading
+from services.storable import Storable
 
 _PAGE: Final = (Path(__file__).parent / "pages" / "preview.html").read_text(encoding="utf-8")
 _SCRIPT: Final = b64encode(sha256(_PAGE.partition("<script>")[2].partition("</script>")[0].encode()).digest()).decode()
@@ -55,7 +56,7 @@ def preview_routes(
         follow_up: str,
         customer: UUID,
         step: Annotated[int, Query(ge=1)] = 1,
-        locale: Annotated[str | None, Query(max_length=20)] = None,
+        locale: Annotated[Storable | None, Query(max_length=20)] = None,
     ) -> Preview:
         """A follow-up's mail as it would be written to this customer now. Nothing is sent; its links lead nowhere."""
         terms, asked = in_force(), Asked(follow_up=follow_up, customer=customer, step=step, locale=locale)

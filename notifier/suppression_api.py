@@ -41,7 +41,7 @@ class ToSuppress(BaseModel):
     """Nothing goes to this address any more."""
 
     storefront: Storable
-    address: str = Field(examples=["ada@mail.example"])
+    address: Storable = Field(examples=["ada@mail.example"])
     note: Storable = Field(min_length=1, max_length=500, description="why, for who reads it later")
 
 
@@ -49,7 +49,7 @@ class ToLift(BaseModel):
     """Mail goes to this address again, whatever stood against it."""
 
     storefront: Storable
-    address: str
+    address: Storable
     because: Storable = Field(min_length=1, max_length=500, description="for who reads it later")
 
 

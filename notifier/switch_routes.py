@@ -14,6 +14,7 @@ from notifier.switches import EVERYTHING, Scope, Switch
 from notifier.switching import Named, known_or_refused
 from services.errors import NotFound
 from services.postgres import transaction
+from services.storable import Storable
 
 
 class ToPause(BaseModel):
@@ -22,9 +23,9 @@ class ToPause(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     scope: Scope
-    name: str = Field(default=EVERYTHING, max_length=200, description="`*` for `all`")
-    why: str = Field(min_length=1, max_length=500, description="for who finds it paused")
-    by: str = Field(min_length=1, max_length=100, description="who asks for it")
+    name: Storable = Field(default=EVERYTHING, max_length=200, description="`*` for `all`")
+    why: Storable = Field(min_length=1, max_length=500, description="for who finds it paused")
+    by: Storable = Field(min_length=1, max_length=100, description="who asks for it")
     until: AwareDatetime | None = Field(default=None, description="when it goes on by itself; none: when somebody says")
 
     @model_validator(mode="after")
@@ -70,7 +71,7 @@ def switch_routes(engine: AsyncEngine, named: Callable[[], Named | None], clock:
             return SwitchView.model_validate(await switch_store.pause(connection, switch, now))
 
     @router.delete("", status_code=HTTPStatus.NO_CONTENT)
-    async def resume(scope: Scope, by: str, name: str = EVERYTHING) -> None:
+    async def resume(scope: Scope, by: Storable, name: Storable = EVERYTHING) -> None:
         """It goes on: what waited and is still worth sending is decided again at once."""
         async with transaction(engine) as connection:
             if not await switch_store.resume(connection, scope, name, by, clock()):

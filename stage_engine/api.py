@@ -14,10 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.api_page import add_api_page
 from services.contracts.identity import Identity, IdentityKind
 from services.errors import BadRequest, NotFound
-from services.http import answer_errors
+from services.http import ERRORS, answer_errors
 from services.operator import bearer
 from services.postgres import reading
 from services.process import Readiness, operational_routes
+from services.storable import Storable
 from stage_engine import baseline_store, event_store, store, tables
 from stage_engine.asking import current, folded_at, led_to
 from stage_engine.facts import shown
@@ -38,6 +39,7 @@ def create_app(
     app = FastAPI(
         title="Stagepost stage engine",
         summary="Everyone's place in the lifecycle, and why.",
+        responses=ERRORS,
         routes=operational_routes(readiness),
         dependencies=[Depends(bearer(operator_key))],
         docs_url=None,
@@ -50,10 +52,10 @@ def create_app(
 
     @app.get("/v1/customers")
     async def customers(
-        user_id: str | None = None,
-        anonymous_id: str | None = None,
-        email: str | None = None,
-        storefront: str | None = None,
+        user_id: Storable | None = None,
+        anonymous_id: Storable | None = None,
+        email: Storable | None = None,
+        storefront: Storable | None = None,
         at: At = None,
     ) -> dict[str, list[dict[str, Any]]]:
         """The customers that one identity leads to: at most one a storefront."""
@@ -91,7 +93,7 @@ def create_app(
         }
 
     @app.get("/v1/stages")
-    async def stages(storefront: str | None = None) -> dict[str, Any]:
+    async def stages(storefront: Storable | None = None) -> dict[str, Any]:
         """How many instances stand in each stage, by track."""
         i = tables.instances.c
         counted = sa.select(i.track, i.stage, sa.func.count()).group_by(i.track, i.stage)
