@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from notifier.bounces.report import METADATA, Bounced, Complained, NotAReport, Report, message_in, noted
+from notifier.bounces.report import METADATA, Bounced, Complained, NotAReport, Report, is_timely, message_in, noted
 
 VALID: Final = timedelta(hours=12)
 """The signature covers a time and nothing of what is said: an old one is worth nothing. Retries go on for 8 hours."""
@@ -43,11 +43,11 @@ class _Signed(msgspec.Struct):
 def verified(body: bytes, key: str, now: datetime) -> bool:
     try:
         said = msgspec.json.decode(body, type=_Signed).signature
-        age = now.timestamp() - float(said.timestamp)
+        timely = is_timely(float(said.timestamp), VALID, now)
     except (msgspec.DecodeError, ValueError):
         return False
     meant = hmac.new(key.encode(), f"{said.timestamp}{said.token}".encode(), hashlib.sha256).hexdigest()
-    return hmac.compare_digest(meant.encode(), said.signature.encode()) and abs(age) < VALID.total_seconds()
+    return hmac.compare_digest(meant.encode(), said.signature.encode()) and timely
 
 
 def read(body: bytes) -> tuple[Report, ...]:

@@ -6,6 +6,7 @@ that stands in it. So nobody's mail is stopped by a forged report but one's own.
 
 import re
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -14,6 +15,8 @@ HEADER: Final = "X-Stagepost-Message"
 METADATA: Final = "stagepost"
 """What our id is called where a provider lets mail carry values of its sender's."""
 LONGEST_NOTE: Final = 300
+AHEAD: Final = timedelta(minutes=5)
+"""So far another's clock may be before ours."""
 _ID: Final = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.IGNORECASE)
 _STATUS: Final = re.compile(r"\b([245])\.(\d{1,3})\.(\d{1,3})\b")
 _NO_SUCH_ADDRESS: Final = frozenset({"5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
@@ -40,6 +43,15 @@ Report = Bounced | Complained
 
 class NotAReport(ValueError):
     """It can't be read as what it should be."""
+
+
+def is_timely(signed_at: float, valid: timedelta, now: datetime) -> bool:
+    """Whether what was signed at this second of Unix time may still come, or was kept by somebody to be said again.
+
+    Said again it could stop mail to who has subscribed anew since. Within `valid` it does no more than its first time.
+    """
+    age = now.timestamp() - signed_at
+    return -AHEAD.total_seconds() <= age < valid.total_seconds()
 
 
 def message_in(text: object) -> UUID | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -63,6 +63,8 @@ class BounceDesk:
         signature, timestamp = (request.headers.get(name, "") for name in (sendgrid.SIGNATURE, sendgrid.TIMESTAMP))
         if not sendgrid.verified(body, signature, timestamp, sendgrid.public_key(key)):
             raise _unsigned("SendGrid")
+        if not sendgrid.is_recent(timestamp, self._clock()):
+            raise _stale("SendGrid", sendgrid.VALID)
         return await self._take("sendgrid", lambda: sendgrid.read(body))
 
     async def postmark(self, request: Request) -> Taken:
@@ -95,6 +97,8 @@ class BounceDesk:
             raise Unavailable("the certificate that SNS signs with can't be had now")
         if not ses.verified(said, certificate):
             raise _unsigned("SNS")
+        if not ses.is_recent(said, self._clock()):
+            raise _stale("SNS", ses.VALID)
         if said.confirms and said.SubscribeURL is not None and ses.is_amazons(said.SubscribeURL):
             confirmed = await self._fetch(said.SubscribeURL) is not None
             log.info("SNS asked to confirm a subscription", topic=said.TopicArn, confirmed=confirmed)
@@ -150,3 +154,10 @@ def _not_set(name: str) -> NotFound:
 
 def _unsigned(who: str) -> Unauthorized:
     return Unauthorized(f"this is not signed as {who} signs")
+
+
+def _stale(who: str, valid: timedelta) -> Unauthorized:
+    hours = valid // timedelta(hours=1)
+    return Unauthorized(
+        f"{who} signed this over {hours} hours ago, or in the future; is this machine's clock right?", code="stale"
+    )

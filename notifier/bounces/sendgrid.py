@@ -2,6 +2,8 @@
 
 import base64
 import binascii
+from datetime import datetime, timedelta
+from typing import Final
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -9,10 +11,12 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePub
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from notifier.bounces.report import METADATA, Bounced, Complained, NotAReport, Report, message_in, noted
+from notifier.bounces.report import METADATA, Bounced, Complained, NotAReport, Report, is_timely, message_in, noted
 
 SIGNATURE = "x-twilio-email-event-webhook-signature"
 TIMESTAMP = "x-twilio-email-event-webhook-timestamp"
+VALID: Final = timedelta(hours=25)
+"""It tries for 24 hours, and says nowhere whether it signs each attempt anew."""
 
 
 class _Event(msgspec.Struct, rename={"smtp_id": "smtp-id", "ours": METADATA}):
@@ -38,6 +42,14 @@ def verified(body: bytes, signature: str, timestamp: str, key: EllipticCurvePubl
     except (InvalidSignature, binascii.Error, ValueError):
         return False
     return True
+
+
+def is_recent(timestamp: str, now: datetime) -> bool:
+    """Of a timestamp that the signature covers: Unix time."""
+    try:
+        return is_timely(float(timestamp), VALID, now)
+    except ValueError:
+        return False
 
 
 def read(body: bytes) -> tuple[Report, ...]:

@@ -6,6 +6,7 @@ A signature says that Amazon sent it, not for whom: anybody may have a topic. So
 import base64
 import binascii
 import re
+from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -16,12 +17,15 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.x509 import load_pem_x509_certificate
 
-from notifier.bounces.report import HEADER, Bounced, Complained, NotAReport, Report, message_in, noted
+from notifier.bounces.report import HEADER, Bounced, Complained, NotAReport, Report, is_timely, message_in, noted
 
 _AMAZON: Final = re.compile(r"sns\.[a-z0-9-]{3,40}\.amazonaws\.com(\.cn)?")
 _CERTIFICATE: Final = re.compile(r"/SimpleNotificationService-[0-9A-Za-z]{1,64}\.pem")
 _SIGNED: Final = ("Message", "MessageId", "Subject", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
 """In this order; a notice has no URL and no token, a confirmation no subject."""
+
+VALID: Final = timedelta(hours=2)
+"""SNS keeps the time of the first attempt, and tries for an hour at most, whatever its topic is told."""
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +91,14 @@ def verified(said: Notice, certificate: bytes) -> bool:
     except (InvalidSignature, binascii.Error, ValueError):
         return False
     return True
+
+
+def is_recent(said: Notice, now: datetime) -> bool:
+    """By its time, which the signature covers."""
+    try:
+        return is_timely(datetime.fromisoformat(said.Timestamp).timestamp(), VALID, now)
+    except (ValueError, OverflowError):
+        return False
 
 
 class _Mail(msgspec.Struct):

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -118,10 +119,10 @@ def mailgun(event: str, **more: Any) -> bytes:  # noqa: ANN401  any field of Mai
     ).encode()
 
 
-def sendgrid(event: dict[str, Any]) -> tuple[bytes, dict[str, str]]:
-    body = json.dumps([event]).encode()
-    signature = base64.b64encode(PRIVATE.sign(b"1" + body, ec.ECDSA(SHA256()))).decode()
-    return body, {SIGNATURE: signature, TIMESTAMP: "1"}
+def sendgrid(event: dict[str, Any], at: datetime = NOON) -> tuple[bytes, dict[str, str]]:
+    body, timestamp = json.dumps([event]).encode(), str(int(at.timestamp()))
+    signature = base64.b64encode(PRIVATE.sign(timestamp.encode() + body, ec.ECDSA(SHA256()))).decode()
+    return body, {SIGNATURE: signature, TIMESTAMP: timestamp}
 
 
 POSTMARK = json.dumps({"RecordType": "Bounce", "Type": "HardBounce", "Metadata": {"stagepost": str(ID)}}).encode()
@@ -219,6 +220,24 @@ async def test_one_byte_changed_or_no_signature_is_a_401_and_changes_nothing(
             assert (await http.post(f"/{provider}", content=body)).status_code == 401
     assert await against(engine) == []
     assert await said(engine) == []
+
+
+@pytest.mark.parametrize(
+    ("provider", "body", "headers"),
+    [
+        ("ses", sns(bounce("Permanent"), Timestamp="2026-11-22T09:59:59.000Z"), {}),
+        ("ses", sns(bounce("Permanent"), Timestamp="2026-11-22T12:05:01.000Z"), {}),
+        ("sendgrid", *sendgrid({"event": "bounce", "stagepost": str(ID)}, NOON - timedelta(hours=25, seconds=1))),
+        ("sendgrid", *sendgrid({"event": "bounce", "stagepost": str(ID)}, NOON + timedelta(minutes=5, seconds=1))),
+    ],
+)
+async def test_what_was_signed_longer_ago_than_its_sender_tries_is_refused_and_changes_nothing(
+    engine: AsyncEngine, fetched: Fetched, provider: str, body: bytes, headers: dict[str, str]
+) -> None:
+    async with client(engine, fetched) as http:
+        answer = await http.post(f"/{provider}", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (401, "stale")
+    assert await against(engine) == []
 
 
 @pytest.mark.parametrize("provider", ["ses", "sendgrid", "postmark", "mailgun"])

@@ -212,6 +212,42 @@ def test_sendgrid_is_believed_by_its_signature_alone() -> None:
         assert not sendgrid.verified(body, wrong, "1764500000", key)
 
 
+@pytest.mark.parametrize(
+    ("age", "recent"),
+    [
+        (timedelta(), True),
+        (timedelta(hours=24), True),
+        (timedelta(hours=25), False),
+        (timedelta(minutes=-5), True),
+        (timedelta(minutes=-6), False),
+    ],
+)
+def test_sendgrids_word_is_good_for_as_long_as_it_tries(age: timedelta, *, recent: bool) -> None:
+    assert sendgrid.is_recent(str((NOON - age).timestamp()), NOON) is recent
+
+
+@pytest.mark.parametrize("said", ["", "nan", "inf", "-inf", "yesterday", "1e400", "2026-11-22T12:00:00Z"])
+def test_what_is_no_time_is_not_recent(said: str) -> None:
+    assert not sendgrid.is_recent(said, NOON)
+
+
+@pytest.mark.parametrize(
+    ("said", "recent"),
+    [
+        ("2026-11-22T12:00:00.000Z", True),
+        ("2026-11-22T10:30:00.000Z", True),
+        ("2026-11-22T10:00:00.000Z", False),
+        ("2026-11-21T12:00:00.000Z", False),
+        ("2026-11-22T12:06:00.000Z", False),
+        ("0001-01-01T00:00:00", False),
+        ("noon", False),
+        ("", False),
+    ],
+)
+def test_a_notice_of_sns_is_good_for_as_long_as_it_tries(said: str, *, recent: bool) -> None:
+    assert ses.is_recent(ses.notice(sns(bounce("Permanent"), Timestamp=said)), NOON) is recent
+
+
 @pytest.mark.parametrize("text", ["", "AAAA", "no base64", base64.b64encode(CERTIFICATE).decode()])
 def test_sendgrids_key_is_looked_at_when_it_is_set(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  each is said in the library's own words
