@@ -90,6 +90,8 @@ async def bring(connection: AsyncConnection, ids: Collection[UUID], rules: Rules
 
     Returns how many are done, or left to the background refolder.
     """
+    if not ids:
+        return 0
     counts = await event_store.counts(connection, dict.fromkeys(ids))
     small: list[UUID] = []
     total = 0

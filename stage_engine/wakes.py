@@ -47,7 +47,10 @@ class Wakes:
                     .limit(AT_ONCE)
                     .with_for_update(skip_locked=True)
                 )
-                customers = await store.customers(connection, list(due.scalars()))
+                ids = list(due.scalars())
+                if not ids:
+                    return False
+                customers = await store.customers(connection, ids)
                 await _wake(connection, list(customers.values()), rules, until)
         except NoShop:
             return False
@@ -55,7 +58,7 @@ class Wakes:
             log.warning("the wakes were not stored; trying again", why=repr(error))
             return False
         WAKES.inc(len(customers))
-        return bool(customers)
+        return True
 
 
 async def _wake(connection: AsyncConnection, customers: Sequence[Customer], rules: Rules, until: datetime) -> None:

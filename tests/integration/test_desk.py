@@ -88,7 +88,8 @@ async def test_a_broken_customer_is_mended_by_a_refold(visit: Visit, eventually:
     connection = await asyncpg.connect(visit.stack["postgres"])
     try:
         await connection.execute(
-            "UPDATE engine.customers SET broken = 'planted', hold = 'broken', state = NULL WHERE id = $1",
+            "UPDATE engine.customers SET broken = 'planted', hold = 'broken', state = NULL, next_wake = NULL "
+            "WHERE id = $1",
             customer["id"],
         )
     finally:

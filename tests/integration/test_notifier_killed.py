@@ -1,6 +1,7 @@
 """kill -9 of a notifier, wherever it was: nothing is received twice, and what nobody can know says so."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,36 +78,55 @@ async def plan(ground: Stack, names: list[str], follow_ups: FollowUps = FOLLOW_U
 async def test_of_twenty_thousand_none_comes_twice_though_one_of_two_notifiers_is_killed(
     ground: Stack, notifiers: Notifiers, smtp: Sink, eventually: Eventually
 ) -> None:
+    """The one that is killed has a mail server of its own, which leaves it without an answer on every connection."""
     began = datetime.now(UTC)
     await plan(ground, [f"c{number}" for number in range(MANY)])
     planned = datetime.now(UTC)
-    connections = str(CONNECTIONS)
-    killed = await notifiers.start(smtp, SMTP__CONNECTIONS=connections)
-    await notifiers.start(smtp, SMTP__CONNECTIONS=connections)
+    async with sink() as beside:
+        connections = str(CONNECTIONS)
+        # So many of a follow-up within an hour are meant, here.
+        killed = await notifiers.start(beside, SMTP__CONNECTIONS=connections, BLAST__TIMES="0")
+        await notifiers.start(smtp, SMTP__CONNECTIONS=connections, BLAST__TIMES="0")
 
-    async def half_are_there() -> bool:
-        return smtp.received.total() >= MANY / 2
+        def received() -> Counter[str]:
+            return smtp.received + beside.received
 
-    await eventually(half_are_there, within=1200)
-    await killed.kill()
+        async def half_are_there() -> bool:
+            return received().total() >= MANY / 2
 
-    async def all_are_settled() -> bool:
-        return set(await notifiers.statuses()) <= {"sent", "unknown"}
+        await eventually(half_are_there, within=1200)
+        in_hand = 0
 
-    await eventually(all_are_settled, within=1200)
-    sent_in = datetime.now(UTC) - planned
-    statuses = await notifiers.statuses()
-    twice = [message for message, times in smtp.received.items() if times > 1]
-    print(  # noqa: T201  the figures of the proof
-        f"{MANY} messages, planned in {planned - began}, sent in {sent_in}: {dict(statuses)}, "
-        f"{smtp.received.total()} received, {len(twice)} twice"
-    )
-    assert statuses.total() == MANY
-    assert statuses["unknown"] <= CONNECTIONS
-    assert twice == []
-    sent = {str(row["id"]) for row in await notifiers.sql("SELECT id FROM notifier.messages WHERE status = 'sent'")}
-    assert sent <= smtp.received.keys(), "what is called sent has arrived"
-    assert smtp.recipients.total() == len(smtp.recipients), "nobody has two"
+        async def give_no_answer() -> None:
+            nonlocal in_hand
+            in_hand += 1
+            await asyncio.Event().wait()
+
+        async def all_wait_for_an_answer() -> bool:
+            return in_hand == CONNECTIONS
+
+        beside.before["DATA"] = give_no_answer
+        await eventually(all_wait_for_an_answer, within=60)
+        await killed.kill()
+
+        async def all_are_settled() -> bool:
+            return set(await notifiers.statuses()) <= {"sent", "unknown"}
+
+        await eventually(all_are_settled, within=1200)
+        sent_in = datetime.now(UTC) - planned
+        statuses = await notifiers.statuses()
+        twice = [message for message, times in received().items() if times > 1]
+        print(  # noqa: T201  the figures of the proof
+            f"{MANY} messages, planned in {planned - began}, sent in {sent_in}: {dict(statuses)}, "
+            f"{received().total()} received, {len(twice)} twice"
+        )
+        assert statuses.total() == MANY
+        assert 0 < statuses["unknown"] <= CONNECTIONS
+        assert twice == []
+        sent = {str(row["id"]) for row in await notifiers.sql("SELECT id FROM notifier.messages WHERE status = 'sent'")}
+        assert sent <= received().keys(), "what is called sent has arrived"
+        recipients = smtp.recipients + beside.recipients
+        assert recipients.total() == len(recipients), "nobody has two"
 
 
 MARKS = b"first_sending_at=coalesce("
