@@ -189,7 +189,11 @@ def _shop(storefront: Storefront, domains: frozenset[str]) -> Shop:
 
 
 def _code(issued: Issued, timezone: str, locale: Locale) -> Code:
-    return Code(code=issued.code, worth=issued.worth, expires=shown.day(issued.expires_at, timezone, locale))
+    return Code(
+        code=issued.code,
+        worth=shown.worth(issued.worth, locale),
+        expires=shown.day(issued.expires_at, timezone, locale),
+    )
 
 
 def _first_name(profile: Profile) -> str | None:

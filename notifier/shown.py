@@ -1,5 +1,6 @@
 """Values as a mail shows them: one line of text, money, a day, in the reader's language. Pure."""
 
+import re
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Final
@@ -8,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from babel.core import Locale, UnknownLocaleError
 from babel.dates import format_date
-from babel.numbers import format_currency
+from babel.numbers import format_currency, format_percent
 
 LONGEST_TEXT: Final = 200
 MOST_OF_ONE: Final = 9999
@@ -53,6 +54,14 @@ def amount(value: object) -> Decimal | None:
 
 def money(value: Decimal | None, currency: str, locale: Locale) -> str | None:
     return None if value is None else str(format_currency(value, currency, locale=locale))
+
+
+def worth(said: str, locale: Locale) -> str:
+    """A percentage as it is written there, `10%` or `10 %`; anything else as it stands."""
+    share = re.fullmatch(r"\s*(\d{1,3}(?:[.,]\d{1,2})?)\s*%\s*", said)
+    if share is None:
+        return said
+    return str(format_percent(Decimal(share[1].replace(",", ".")) / 100, locale=locale, decimal_quantization=False))
 
 
 def day(moment: datetime, timezone: str, locale: Locale) -> str:

@@ -40,7 +40,7 @@ STORIES = {
     "abandoned-cart": Story(
         start=[("Product Added", {"cart_id": "c1", **FERN})],
         end=ORDER,
-        subjects=["Ann, your cart is waiting", "10 % off what you left in your cart"],
+        subjects=["Ann, your cart is waiting", "10% off what you left in your cart"],
     ),
     "checkout-abandoned": Story(
         start=[("Checkout Started", {"checkout_id": "k1", "products": [FERN]})],
@@ -58,7 +58,7 @@ STORIES = {
     "welcome": Story(
         start=[("Email Subscribed", {})],
         end=("Email Unsubscribed", {}),
-        subjects=["Welcome to Fern & Fable: 10 % for your first order"],
+        subjects=["Welcome to Fern & Fable: 10% off your first order"],
     ),
     "onboarding": Story(
         start=[ORDER],
@@ -80,7 +80,7 @@ STORIES = {
     ),
     "csat-survey": Story(start=[ORDER, DELIVERED], end=REFUNDED, subjects=["How did we do?"]),
     "review-request": Story(start=[ORDER, DELIVERED], end=REFUNDED, subjects=["How do you like Boston fern?"]),
-    "after-purchase-discount": Story(start=[ORDER], end=ANOTHER, subjects=["10 % for next time, as a thank-you"]),
+    "after-purchase-discount": Story(start=[ORDER], end=ANOTHER, subjects=["10% off next time, as a thank-you"]),
     "nps-survey": Story(start=[ORDER, DELIVERED], end=REFUNDED, subjects=["Would you recommend us?"]),
     "referral-invitation": Story(
         start=[("Survey Answered", {"kind": "nps", "score": 9})],

@@ -19,7 +19,7 @@ def directory(tmp_path: Path) -> Path:
 def test_each_step_can_be_looked_at_in_each_language(directory: Path) -> None:
     assert sample("abandoned-cart", directory).rendered.subject == "Ada, your cart is waiting"
     assert sample("abandoned-cart", directory, locale="de").rendered.subject == "Ada, Ihr Warenkorb wartet"
-    assert sample("abandoned-cart", directory, step=2).rendered.subject == "10 % off what you left in your cart"
+    assert sample("abandoned-cart", directory, step=2).rendered.subject == "10% off what you left in your cart"
 
 
 @pytest.mark.parametrize(("name", "step", "said"), [("win-back", 1, "there is no"), ("abandoned-cart", 3, "it has 2")])

@@ -13,7 +13,7 @@ from notifier.followups import FollowUp, Purpose
 from notifier.language import language_for
 from notifier.links import SAMPLE
 from notifier.render import Rendered, Renderer, RenderError
-from notifier.shown import safe_url
+from notifier.shown import safe_url, worth
 from notifier.trial import try_out
 from services.contracts.changes import Profile, Subject
 from services.errors import ShopError
@@ -104,6 +104,21 @@ def test_every_follow_up_renders_with_every_sample(follow_up: FollowUp) -> None:
     try_out(Renderer(Path("nowhere")), follow_up, shop())
 
 
+@pytest.mark.parametrize(
+    ("said", "locale", "shown"),
+    [
+        ("10 %", "en", "10%"),
+        ("10%", "de", "10\u00a0%"),
+        ("12,5 %", "en", "12.5%"),
+        ("5 €", "en", "5 €"),
+        ("a mug", "de", "a mug"),
+        ("10 % or a mug", "en", "10 % or a mug"),
+    ],
+)
+def test_a_share_is_written_as_it_is_written_there(said: str, locale: str, shown: str) -> None:
+    assert worth(said, Locale(locale)) == shown
+
+
 def test_a_cart_of_which_not_everything_has_a_price_has_no_total() -> None:
     """Its value is the sum of what has one: less than what they would pay."""
     unpriced = {"product_id": "p2", "name": "Fern", "quantity": 1}
@@ -163,7 +178,7 @@ def test_of_items_that_a_browser_named_only_their_number_is_told() -> None:
     for part in (rendered.html, rendered.text):
         assert "WIN-A-PRIZE" not in part
         assert "call me" not in part
-    assert "3\nthings are waiting in your cart" in rendered.text
+    assert "3 things are waiting in your cart" in rendered.text
 
 
 def test_unnamed_items_beside_named_ones_are_counted() -> None:

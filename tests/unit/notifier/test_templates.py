@@ -43,6 +43,33 @@ def test_whoever_reads_the_text_gets_every_link_of_the_mail(template: str) -> No
         assert link.removeprefix("mailto:") in rendered.text
 
 
+@pytest.mark.parametrize(
+    ("template", "lines"),
+    [
+        ("nps-survey", ["0 = Not at all likely, 10 = Very likely"]),
+        ("csat-survey", ["1 = Gar nicht, 5 = Sehr"]),
+        ("abandoned-cart", ["2 \u00d7 €18.50 = €37.00", "Total: €129.00"]),
+        ("abandoned-cart", ["3 things are waiting in your cart"]),
+        ("win-back", ["10%", "Your own code: ADA-GSCS4-DY6E7"]),
+        ("browse-abandonment", ["Moss green, 130 cm", "€68.00"]),
+        ("unhappy-answer", ["Name: Ada Quill", "What they said: NPS 3"]),
+    ],
+)
+def test_what_stands_side_by_side_in_the_mail_can_be_told_apart_in_its_text(template: str, lines: list[str]) -> None:
+    contents = sample_contents(ABANDONED_CART, STOREFRONT, RENDERER.languages, COUPON)
+    texts = [RENDERER.render(template, content).text.splitlines() for content in contents.values()]
+    assert any(set(lines) <= set(text) for text in texts)
+
+
+@pytest.mark.parametrize("template", ["browse-abandonment", "review-request"])
+def test_who_is_to_pay_nothing_is_shown_no_sum(template: str) -> None:
+    content = next(iter(sample_contents(ABANDONED_CART, STOREFRONT, coupon=COUPON).values()))
+    text = RENDERER.render(template, content).text
+    assert "Stoneware Mug" in text
+    assert "Total" not in text
+    assert "2 \u00d7" not in text
+
+
 @pytest.mark.parametrize("template", MAILS)
 def test_every_picture_says_what_it_shows(template: str) -> None:
     html = RENDERER.render(
@@ -54,7 +81,7 @@ def test_every_picture_says_what_it_shows(template: str) -> None:
 def test_a_german_customer_of_an_english_shop_gets_german() -> None:
     rendered = mail(MUG, traits={"locale": "de-DE", "first_name": "Ada"}, value="1234.50")
     assert rendered.subject == "Ada, Ihr Warenkorb wartet"
-    assert "Summe 1.234,50 €" in rendered.text
+    assert "Summe: 1.234,50 €" in rendered.text
     assert 'lang="de"' in rendered.html
 
 
