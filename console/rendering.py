@@ -7,6 +7,8 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from services.contracts.reasons import in_words
+
 _HERE: Final = Path(__file__).parent
 STATIC: Final = _HERE / "static"
 
@@ -37,6 +39,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.filters |= {"moment": moment, "day": day, "clock": clock, "words": words, "tone": tone}
+        self._templates.filters["in_words"] = in_words
         self._templates.globals["mailbox_url"] = mailbox_url
 
     def html(self, page: str, **values: object) -> str:

@@ -17,9 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from migrations.migrate import MigrateSettings
 from notifier import tables as notifier
-from notifier.reasons import Reason
 from notifier.status import DUE, Status
 from services.contracts.changes import FIRST_EPOCH
+from services.contracts.reasons import Reason
 from services.errors import StillRunning, Unreachable
 from services.kafka import Sender, SendFailed, SendUnknown, check_topics
 from services.postgres import check_migrated, create_engine, reading, transaction

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 ShopDirectory = Annotated[Path | None, typer.Option(help="The shop directory; the default shop without it.")]
 FollowUpName = Annotated[str, typer.Argument(help="Its name in followups.yaml.", metavar="FOLLOW_UP")]
 StepNumber = Annotated[int, typer.Option(help="Which of its messages, from 1.")]
+StorefrontName = Annotated[str | None, typer.Option(help="Whose look and words; may be left out where there is one.")]
 Language = Annotated[str | None, typer.Option(help="A language, as in de or de-AT; else the storefront's.")]
 
 
@@ -43,6 +44,7 @@ def preview(
     shop: ShopDirectory = None,
     step: StepNumber = 1,
     locale: Language = None,
+    storefront: StorefrontName = None,
     customer: Annotated[UUID | None, typer.Option(help="With this one's data, as the notifier holds it.")] = None,
     text: Annotated[bool, typer.Option("--text/--html", help="The text part, or the HTML part.")] = False,  # noqa: FBT002  a flag
 ) -> None:
@@ -51,6 +53,8 @@ def preview(
     def show(rendered: "Rendered") -> None:
         typer.echo(f"Subject: {rendered.subject}\n\n{rendered.text}" if text else rendered.html)
 
+    if customer is not None and storefront is not None:
+        raise typer.BadParameter("a customer is of one storefront: leave out --storefront, or --customer")
     if customer is not None:
         from notifier.preview_customer import Asked
         from notifier.preview_desk import PreviewSettings, showing
@@ -62,7 +66,7 @@ def preview(
     from notifier.render import RenderError
 
     try:
-        found = sample(follow_up, shop, step=step, locale=locale)
+        found = sample(follow_up, shop, step=step, locale=locale, storefront=storefront)
     except (ConfigurationError, RenderError) as error:
         typer.echo(f"stagepost preview: {error}", err=True)
         raise typer.Exit(EXIT_NEEDS_A_PERSON) from None
@@ -75,6 +79,7 @@ def send_test(
     shop: ShopDirectory = None,
     step: StepNumber = 1,
     locale: Language = None,
+    storefront: StorefrontName = None,
 ) -> None:
     """Send yourself a follow-up's mail with sample data, by the mail server that customers' mail goes by."""
     from notifier.preview import sample
@@ -83,7 +88,8 @@ def send_test(
     from notifier.settings import MailOnly
 
     try:
-        work = sending(sample(follow_up, shop, step=step, locale=locale), to)
+        found = sample(follow_up, shop, step=step, locale=locale, storefront=storefront)
+        work = sending(found, to)
     except (ConfigurationError, RenderError) as error:
         typer.echo(f"stagepost send-test: {error}", err=True)
         raise typer.Exit(EXIT_NEEDS_A_PERSON) from None

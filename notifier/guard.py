@@ -16,8 +16,8 @@ from notifier.limits import Limits, cap_of, cooling, room, room_at
 from notifier.plan import ended_elsewhere, happened_in, stands
 from notifier.quiet import quiet_until, zone_of
 from notifier.reach import Aim, Reachable, aim
-from notifier.reasons import Reason
 from notifier.switches import NONE, Switches
+from services.contracts.reasons import Reason
 from services.contracts.storefront import Storefront
 
 FRESH: Final = timedelta(seconds=60)

@@ -20,6 +20,7 @@ from notifier.status import Status
 from notifier.tracking import tracked
 from notifier.webhook_payload import payload_of
 from services.contracts.changes import Profile
+from services.contracts.reasons import Reason
 from services.contracts.storefront import Endpoint, Storefront
 
 log = structlog.get_logger()
@@ -75,7 +76,7 @@ def packed(
         rendered = renderer.render(template or "", content)
     except RenderError as error:
         log.error("a message can't be rendered", message=str(claimed.message.id), error=str(error))  # noqa: TRY400
-        return Settled(id=claimed.message.id, status=Status.DEAD, reason="render_failed", answer=str(error)[:200])
+        return Settled(id=claimed.message.id, status=Status.DEAD, reason=Reason.RENDER_FAILED, answer=str(error)[:200])
     return Ready(
         claimed=claimed,
         follow_up=follow_up,

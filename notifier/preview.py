@@ -1,5 +1,6 @@
 """A follow-up's mail with sample data, for whoever writes its template."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,17 +25,32 @@ class Sample:
     rendered: Rendered
 
 
-def sample(name: str, directory: Path | None, *, step: int = 1, locale: str | None = None) -> Sample:
+def sample(
+    name: str, directory: Path | None, *, step: int = 1, locale: str | None = None, storefront: str | None = None
+) -> Sample:
     """Raises ConfigurationError for what the shop does not have, RenderError for a broken template."""
     shop = load_shop(directory or default_shop())
     follow_up, chosen = chosen_step(read_follow_ups(shop.file("followups.yaml")), name, step)
-    renderer, (called, storefront) = Renderer(shop.directory), next(iter(shop.storefronts.items()))
+    renderer, called = Renderer(shop.directory), chosen_storefront(shop.storefronts, storefront)
+    written = shop.storefronts[called]
     if locale is not None:
-        storefront = msgspec.structs.replace(storefront, locale=locale)
+        written = msgspec.structs.replace(written, locale=locale)
     template, coupon = looks_of(replace(follow_up, steps=(chosen,)))[0]
-    contents = sample_contents(follow_up, storefront, renderer.languages, coupon)
+    contents = sample_contents(follow_up, written, renderer.languages, coupon)
     rendered = renderer.render(template, next(iter(contents.values())))
-    return Sample(shop=called, storefront=storefront, rendered=rendered)
+    return Sample(shop=called, storefront=written, rendered=rendered)
+
+
+def chosen_storefront(storefronts: Collection[str], name: str | None) -> str:
+    """The only one, where none is named. Raises ConfigurationError, which says what there is instead."""
+    there = ", ".join(storefronts)
+    if name is None:
+        if len(storefronts) == 1:
+            return next(iter(storefronts))
+        raise ConfigurationError(f"each storefront has its own look; say --storefront with one of {there}")
+    if name not in storefronts:
+        raise ConfigurationError(f"there is no storefront `{name}`; there are {there}")
+    return name
 
 
 def chosen_step(follow_ups: FollowUps, name: str, step: int) -> tuple[FollowUp, Step]:

@@ -5,9 +5,9 @@ from typing import Final
 
 from notifier.addresses import deliverable
 from notifier.followups import WEBHOOK, FollowUp, Step
-from notifier.reasons import Reason
 from services.contracts.changes import Profile
 from services.contracts.events import SaidBy
+from services.contracts.reasons import Reason
 from services.contracts.storefront import Storefront
 
 CLAIM_TRACKS: Final = frozenset({"cart", "order"})

@@ -12,9 +12,9 @@ from notifier.addresses import masked
 from notifier.beside_reads import former_ids
 from notifier.delivery import Way
 from notifier.followups import EMAIL
-from notifier.reasons import IN_WORDS, Reason
 from notifier.status import Status
 from notifier.tables import messages
+from services.contracts.reasons import in_words
 from services.postgres import among
 
 
@@ -109,7 +109,7 @@ def _view(row: Any) -> MessageView:  # noqa: ANN401  a row of messages
         subject=row.subject,
         status=Status(row.status),
         reason=row.reason,
-        reason_in_words=_in_words(row.reason),
+        reason_in_words=in_words(row.reason),
         answer=row.answer,
         address=masked(row.address) if row.address and row.channel == EMAIL else row.address,
         at=row.at,
@@ -120,8 +120,3 @@ def _view(row: Any) -> MessageView:  # noqa: ANN401  a row of messages
         attempts=row.attempts,
         maybe_twice=row.unknowns > 0 and row.attempts > 1,
     )
-
-
-def _in_words(reason: str | None) -> str | None:
-    """As it stands where it is none of the guard's, as of what could not be rendered."""
-    return IN_WORDS[Reason(reason)] if reason in list(Reason) else reason

@@ -15,9 +15,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.addresses import deliverable, fingerprint
-from notifier.reasons import Reason
 from notifier.status import Status
 from notifier.tables import messages, suppressions
+from services.contracts.reasons import Reason
 from services.postgres import among
 
 _S = suppressions.c

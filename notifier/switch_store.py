@@ -7,10 +7,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.reasons import Reason
 from notifier.status import Status
 from notifier.switches import BLAST_GUARD, Scope, Switch, Switches, standing
 from notifier.tables import allowances, messages, switches
+from services.contracts.reasons import Reason
 
 ALLOWED: Final = timedelta(days=1)
 """After somebody let go on what the blast guard had paused, it looks away for so long: they have seen the numbers."""

@@ -25,12 +25,12 @@ from notifier.links import LinkMaker
 from notifier.metrics import KNOWN_UNTIL_AGE, MESSAGES, SWITCHES
 from notifier.packing import Ready, packed
 from notifier.queue import Queue, Settled
-from notifier.reasons import Reason
 from notifier.status import Status
 from notifier.store import UNAVAILABLE
 from notifier.suppression import NOTHING, Place, Standing
 from notifier.switches import NONE, Scope, Switches
 from notifier.under_way import UnderWay
+from services.contracts.reasons import Reason
 from services.errors import NoShop
 
 log = structlog.get_logger()

@@ -6,6 +6,7 @@ Read from the view `reporting.messages`, which operators' tools read too: the en
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from textwrap import wrap
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,6 +14,10 @@ import sqlalchemy as sa
 from rich.text import Text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.contracts.reasons import in_words
+from stage_engine.why_screen import WIDTH
+
+_UNDER: Final = " " * 6
 SHOWN: Final = 8
 """The latest; the notifier's route has all."""
 _LATEST: Final = sa.text("""
@@ -26,7 +31,7 @@ _LATEST: Final = sa.text("""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """`reason` is why it did not go out, or not yet; `docs/followups.md` says what each means."""
+    """`reason` is why it did not go out, or not yet."""
 
     follow_up: str
     step: int
@@ -52,8 +57,11 @@ def message_lines(messages: Sequence[Told]) -> Iterator[Text]:
         step = f" step {one.step}" if one.step > 1 else ""
         variant = f" ({one.variant})" if one.variant else ""
         when = one.sent_at or one.created_at
-        why = f": {one.reason}" if one.reason else ""
-        yield Text(f"  {when:%Y-%m-%d %H:%M}  {one.follow_up}{step}{variant} by {one.channel}  {one.status}{why}")
+        yield Text(f"  {when:%Y-%m-%d %H:%M}  {one.follow_up}{step}{variant} by {one.channel}  {one.status}")
+        if one.reason:
+            # With its name, which docs/followups.md and queries know it by.
+            for line in wrap(f"{in_words(one.reason)} ({one.reason})", WIDTH - len(_UNDER)):
+                yield Text(f"{_UNDER}{line}")
 
 
 def messages_view(messages: Iterable[Told]) -> list[dict[str, Any]]:
@@ -65,6 +73,7 @@ def messages_view(messages: Iterable[Told]) -> list[dict[str, Any]]:
             "channel": one.channel,
             "status": one.status,
             "reason": one.reason,
+            "reason_in_words": in_words(one.reason),
             "created_at": one.created_at.isoformat(),
             "sent_at": one.sent_at.isoformat() if one.sent_at else None,
         }

@@ -19,12 +19,12 @@ from notifier.links import SAMPLE
 from notifier.marking import Mark
 from notifier.packing import Ready, packed
 from notifier.queue import Queue
-from notifier.reasons import Reason
 from notifier.render import Renderer
 from notifier.status import Status
 from notifier.tables import messages
 from services.contracts.changes import Address, CustomerTable, InstanceRow, Profile, Transition
 from services.contracts.events import SaidBy
+from services.contracts.reasons import Reason
 from services.contracts.storefront import Cap, Endpoint, QuietHours
 from services.shop import Shop
 from tests.integration.notifier_sending import LEASE, SHOP, World, drained, fresh_world

@@ -20,7 +20,6 @@ from notifier.delivery import Way
 from notifier.followups import EMAIL, Coupon, FollowUp, Step
 from notifier.in_force import Terms
 from notifier.queue import Queue
-from notifier.reasons import IN_WORDS, Reason
 from notifier.render import Renderer
 from notifier.settings import SmtpSettings
 from notifier.status import Status
@@ -28,6 +27,7 @@ from notifier.switches import BLAST_GUARD, EVERYTHING, Scope, Switch
 from notifier.tables import messages, outbox, spent_claims
 from notifier.worker import Worker
 from services.contracts.events import SaidBy
+from services.contracts.reasons import IN_WORDS, Reason
 from services.contracts.storefront import Redirect
 from services.postgres import transaction
 from services.shop import Shop

@@ -25,11 +25,11 @@ from notifier.in_force import Terms
 from notifier.marking import Mark
 from notifier.outcomes import WEBHOOK_PAUSES, Dead, Delivered, Outcome, RetryAt, Unknown
 from notifier.queue import Queue
-from notifier.reasons import Reason
 from notifier.render import Renderer
 from notifier.status import Status
 from notifier.worker import Worker
 from services.contracts.changes import Subject
+from services.contracts.reasons import Reason
 from services.contracts.storefront import Endpoint
 from services.errors import NotFound
 from services.shop import Shop

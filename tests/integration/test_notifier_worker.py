@@ -13,11 +13,11 @@ from notifier.followups import EMAIL
 from notifier.marking import Mark
 from notifier.outcomes import Delivered
 from notifier.queue import CLAIM_LEASE, Queue
-from notifier.reasons import Reason
 from notifier.status import Status
 from notifier.worker import SWEEP_EVERY
 from services.contracts.changes import Subject
 from services.contracts.events import SaidBy
+from services.contracts.reasons import Reason
 from tests.integration.notifier_sending import LEASE, World, drained, fresh_world
 from tests.integration.notifier_world import database, smtp_server
 from tests.unit.notifier.builders import changed, retracted, send_to, transition, uid

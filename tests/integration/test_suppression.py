@@ -16,12 +16,12 @@ from notifier.followups import EMAIL
 from notifier.marking import Mark
 from notifier.outbox import say
 from notifier.queue import CLAIM_LEASE, Queue
-from notifier.reasons import Reason
 from notifier.status import Status
 from notifier.suppression import Scope, Why, lift, place_of, standing, suppress
 from notifier.tables import messages, outbox
 from services.contracts.changes import Root
 from services.contracts.events import Event, decode_event
+from services.contracts.reasons import Reason
 from services.postgres import transaction
 from tests.integration.notifier_sending import LEASE, World, drained, fresh_world
 from tests.integration.notifier_world import database

@@ -102,7 +102,9 @@ async def test_what_they_were_sent_and_what_not_is_said_beside(visit: Visit, eve
         said = await asyncio.to_thread(stagepost_why, visit.stack, "--user-id", visit.user)
         return line in said.stdout
 
-    await eventually(lambda: says("abandoned-cart by email  withheld: no_address"))
+    await eventually(
+        lambda: says("abandoned-cart by email  withheld\n      nobody has told us an address (no_address)")
+    )
     await visit.post("Customer Identified", email=visit.email)
     await eventually(lambda: says("abandoned-cart by email  sent"))
 

@@ -10,12 +10,12 @@ import pytest
 from notifier.content import Code, Concerned, Content, Item, Shop
 from notifier.followups_file import read_follow_ups
 from notifier.followups_written import FollowUpWritten
-from notifier.reasons import IN_WORDS, Reason
 from notifier.render import Renderer
 from notifier.samples import sample_contents
 from notifier.settings import SmtpSettings
 from notifier.status import Status
 from notifier.trial import try_out
+from services.contracts.reasons import IN_WORDS, Reason
 from services.contracts.storefront import Sender, Storefront
 from services.shop import YamlFile
 from tests.unit.notifier.builders import ABANDONED_CART

@@ -16,11 +16,12 @@ from notifier.followups import Coupon, Entered, FollowUp, Purpose, Variant
 from notifier.guard import LOOK_AGAIN, WHILE_PAUSED, Circumstances, Decision, Defer, Message, Send, Withhold, guard
 from notifier.holdings import Customer, Instance, apply
 from notifier.limits import Given
-from notifier.reasons import RECONSIDERED, Reason
+from notifier.reasons import RECONSIDERED
 from notifier.switches import EVERYTHING, Scope, Switch, Switches, standing
 from services.conditions import Condition, compile_condition
 from services.contracts.changes import Address, Profile, Subject
 from services.contracts.events import SaidBy
+from services.contracts.reasons import Reason
 from services.contracts.storefront import Cap, Endpoint, QuietHours, Redirect
 from services.shop import Sender, Storefront
 from tests.unit.notifier.builders import ABANDONED_CART, NOON, THANK_YOU, changed, transition, uid

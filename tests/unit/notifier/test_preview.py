@@ -26,3 +26,31 @@ def test_each_step_can_be_looked_at_in_each_language(directory: Path) -> None:
 def test_what_is_not_there_is_told_with_what_is(directory: Path, name: str, step: int, said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         sample(name, directory, step=step)
+
+
+@pytest.fixture
+def two(directory: Path) -> Path:
+    one = (directory / "storefronts.yaml").read_text(encoding="utf-8")
+    other = one.replace("main-shop:", "outlet:", 1).replace("name: ", "name: Outlet of ", 1)
+    (directory / "storefronts.yaml").write_text(f"{one}\n{other}", encoding="utf-8")
+    return directory
+
+
+def test_of_several_storefronts_the_named_one_is_shown(two: Path) -> None:
+    shown = sample("abandoned-cart", two, storefront="outlet")
+    assert shown.shop == "outlet"
+    assert shown.storefront.name.startswith("Outlet of ")
+    assert shown.storefront.name in shown.rendered.text
+    assert sample("abandoned-cart", two, storefront="main-shop", locale="de").storefront.locale == "de"
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        (None, "say --storefront with one of main-shop, outlet"),
+        ("shop", "there is no storefront `shop`; there are main-shop, outlet"),
+    ],
+)
+def test_which_storefront_is_never_guessed(two: Path, named: str | None, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        sample("abandoned-cart", two, storefront=named)

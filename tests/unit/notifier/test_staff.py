@@ -17,13 +17,13 @@ from notifier.holdings import Customer, Instance, Move
 from notifier.links import SAMPLE
 from notifier.packing import concerned
 from notifier.reach import Aim, Reachable, aim
-from notifier.reasons import Reason
 from notifier.render import Rendered, Renderer
 from notifier.shipped import FILE
 from notifier.shown import LONGEST_WORDS, MOST_LINES, words
 from services.checks import Level, check_shop
 from services.contracts.changes import Address, Cause, Profile, Subject
 from services.contracts.events import SaidBy
+from services.contracts.reasons import Reason
 from services.errors import ShopError
 from services.new_shop import write_shop
 from services.shop import YamlFile
