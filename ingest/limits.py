@@ -25,6 +25,11 @@ class Limits(Group):
     body_bytes: int = Field(default=4 * 1_048_576, ge=1, description="of a body, decompressed")
     batch_events: int = Field(default=2500, ge=1, description="events of one request")
     event_bytes: int = Field(default=32_768, ge=1, description="of one event as it was sent, with its batch's context")
+    values: int = Field(
+        default=250_000,
+        ge=1,
+        description="of a body, by its commas: millions of tiny ones take seconds before its key is known",
+    )
     depth: int = Field(default=32, ge=2, description="objects and lists inside each other")
     spread_bytes: int = Field(
         default=16 * 1_048_576, ge=1, description="of a batch once its shared context stands in each of its events"
@@ -65,6 +70,8 @@ async def read_body(
         body += more
     if gunzip and came:
         gunzip.check_ended()
+    if body.count(b",") >= limits.values:
+        raise TooLarge(f"the body has over {limits.values} values; send fewer events at once", code="too_many_values")
     return bytes(body)
 
 

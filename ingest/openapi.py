@@ -146,6 +146,7 @@ ERRORS: Final[Errors] = {
         (
             ("too_large", "the body is over 4194304 bytes (decompressed); send fewer events at once"),
             ("too_many_events", "the call has 2501 events; at most 2500 are taken"),
+            ("too_many_values", "the body has over 250000 values; send fewer events at once"),
         ),
     ),
     415: (

@@ -130,6 +130,7 @@ BODIES: dict[str, tuple[bytes, dict[str, str], tuple[int, str]]] = {
     "endlessly-deep": (b"[" * 4_000_000, {}, (400, "malformed")),
     "too-long": (b" " * (4 * MEBIBYTE + 1), {}, (413, "too_large")),
     "too-many": (b"[" + b",".join([b"{}"] * 2501) + b"]", {}, (413, "too_many_events")),
+    "tiny-values": (b"[" + b",".join([b"0"] * 2_000_000) + b"]", {}, (413, "too_many_values")),
     "truncated-gzip": (gzip.compress(event(b"1"))[:-5], {"Content-Encoding": "gzip"}, (400, "malformed")),
     "no-gzip": (event(b"1"), {"Content-Encoding": "gzip"}, (400, "malformed")),
     "gzip-of-gzip": (gzip.compress(gzip.compress(event(b"1"))), {"Content-Encoding": "gzip"}, (400, "malformed")),

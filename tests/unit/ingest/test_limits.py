@@ -47,6 +47,15 @@ async def test_a_body_of_just_the_limit_passes_and_one_more_byte_does_not() -> N
         await read(b"x" * 10_000, b"x")
 
 
+async def test_a_body_of_as_many_values_as_are_taken_passes_and_one_more_does_not() -> None:
+    limits = Limits(values=3)
+    for values, taken in ((b"[1,2,3]", True), (b"[1,2,3,4]", False)):
+        with contextlib.nullcontext() if taken else pytest.raises(TooLarge) as refused:
+            await read_body(Chunks(values).stream(), encoding="", claimed="", limits=limits)
+    assert refused is not None
+    assert refused.value.code == "too_many_values"
+
+
 async def test_endless_chunks_are_read_no_further_than_the_limit() -> None:
     chunks = Chunks(*[b"x" * 1000] * 1000)
     with pytest.raises(TooLarge):
