@@ -12,7 +12,7 @@ COMPILE += --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help demo up down test faults proof check format lock clean
+.PHONY: help demo up down test faults proof bench check format lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ proof: $(INSTALLED) ## What takes minutes: real shops' whole histories, and the 
 faults: $(INSTALLED) ## Break a real stack at random and check all that must hold; SEED=, ROUNDS=, ONLY=
 	@PYTHONPATH=tests/support $(BIN)/python -m faults_rounds $(if $(SEED),--seed $(SEED)) \
 		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))
+
+bench: $(INSTALLED) ## How fast, as ratios against a baseline in the same run; ONLY=fold,import,crowd,late,burst,window
+	@$(BIN)/python tests/bench/run.py $(if $(ONLY),--only $(ONLY))
 
 check: $(INSTALLED) ## Lint, types, layers, unit tests, scenarios: fast
 	@$(BIN)/ruff format --check --quiet

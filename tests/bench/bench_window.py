@@ -1,16 +1,16 @@
 """How long after an order's acknowledgement its reminder may still go out: on a running stack, over many carts.
 
-    stagepost up --shop tests/integration/shop
-    stagepost endpoints --json > endpoints.json
-    python tests/bench/bench_window.py endpoints.json [CARTS]
+    python tests/bench/bench_window.py [CARTS]
 
-Carts there count as abandoned after two seconds. Each is ordered at a moment of its own around then, so that orders
-meet their reminders at every place on the way. The window is the longest time by which a reminder came after its order
-had been acknowledged. The baseline is the time that the thanks of the same orders took.
+Needs a running `stagepost up --shop tests/integration/shop`, whose carts count as abandoned after two seconds. Each is
+ordered at a moment of its own around then, so that orders meet their reminders at every place on the way. The window is
+the longest time by which a reminder came after its order had been acknowledged. The baseline is the time that the
+thanks of the same orders took.
 """
 
 import asyncio
 import json
+import os
 import random
 import sys
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from uuid import uuid4
 
 import httpx
 
+ENDPOINTS = Path(os.environ.get("STAGEPOST_HOME", ".stagepost")) / "endpoints.json"
 ABANDONED_AFTER = 2.0
 AROUND = 3.0
 """Seconds after that in which the orders lie."""
@@ -93,6 +94,4 @@ async def main(endpoints: dict[str, str], carts: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(
-        main(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")), int(sys.argv[2]) if len(sys.argv) > 2 else 400)
-    )
+    asyncio.run(main(json.loads(ENDPOINTS.read_text(encoding="utf-8")), int(sys.argv[1]) if len(sys.argv) > 1 else 400))
