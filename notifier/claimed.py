@@ -1,6 +1,6 @@
 """A claimed message with all that is known of it: what the guard decides by, and what is handed over."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier import suppression
+from notifier import choices, suppression
 from notifier.addresses import deliverable, fingerprint
 from notifier.claims import Claim
 from notifier.guard import Message
@@ -60,7 +60,8 @@ def place_of(claimed: Claimed, staff: str | None) -> suppression.Place | None:
     return None if address is None else suppression.place_of(claimed.storefront, address)
 
 
-async def load_claimed(connection: AsyncConnection, ids: Collection[UUID]) -> list[Claimed]:
+async def load_claimed(connection: AsyncConnection, ids: Collection[UUID], now: datetime) -> list[Claimed]:
+    """With what their customers have chosen by now."""
     if not ids:
         return []
     names = (
@@ -89,6 +90,8 @@ async def load_claimed(connection: AsyncConnection, ids: Collection[UUID]) -> li
         .where(among(messages.c.id, ids))
         .order_by(messages.c.due_at)
     )
+    read = found.all()
+    chosen = await choices.chosen(connection, {row.id for row in read}, now)
     return [
         Claimed(
             message=Message(
@@ -108,8 +111,12 @@ async def load_claimed(connection: AsyncConnection, ids: Collection[UUID]) -> li
             unknowns=row.message_unknowns,
             due_at=row.message_due_at,
             first_sending_at=row.message_first_sending_at,
-            customer=customer_of(row),
+            customer=_with_chosen(customer_of(row), chosen),
             instance=instance_of(row),
         )
-        for row in found
+        for row in read
     ]
+
+
+def _with_chosen(customer: Customer, chosen: Mapping[UUID, Mapping[str, bool]]) -> Customer:
+    return replace(customer, profile=choices.with_chosen(customer.profile, chosen.get(customer.id, {})))

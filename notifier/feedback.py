@@ -8,21 +8,22 @@ from uuid import UUID
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier import saying
+from notifier import choices, saying
 from notifier.delivery import Way
 from notifier.outbox import say
 from notifier.saying import About
 from notifier.suppression import Why, lift, place_of, suppress
-from notifier.tables import customers, messages
+from notifier.tables import answers, customers, messages
 from services.contracts.changes import Profile
 
 _profile = msgspec.json.Decoder(Profile)
 
 
-async def about(connection: AsyncConnection, message: UUID) -> About | None:
-    """The message as it stands; None when there is none of this id.
+async def about(connection: AsyncConnection, message: UUID, now: datetime) -> About | None:
+    """The message as it stands, with what its customer has chosen by now; None when there is none of this id.
 
     One that was redirected is none: whoever reads it must not answer, unsubscribe or bounce for the customer.
     """
@@ -45,6 +46,7 @@ async def about(connection: AsyncConnection, message: UUID) -> About | None:
     ).one_or_none()
     if row is None:
         return None
+    chosen = await choices.chosen(connection, [row.customer_id], now)
     return About(
         message=row.id,
         storefront=row.storefront,
@@ -52,13 +54,13 @@ async def about(connection: AsyncConnection, message: UUID) -> About | None:
         channel=row.channel,
         customer_id=row.customer_id,
         address=row.address,
-        profile=_profile.decode(row.profile),
+        profile=choices.with_chosen(_profile.decode(row.profile), chosen.get(row.customer_id, {})),
         to_staff=row.to_staff,
     )
 
 
 async def was_sent(connection: AsyncConnection, message: UUID, now: datetime) -> None:
-    found = await about(connection, message)
+    found = await about(connection, message, now)
     if found is not None:
         await say(connection, [saying.sent(found, now)], now)
 
@@ -76,7 +78,7 @@ async def bounced(
 
 async def was_refused(connection: AsyncConnection, message: UUID, answer: str, now: datetime) -> None:
     """The mail server itself said that there is no such address: a hard bounce that needed no mail back."""
-    found = await about(connection, message)
+    found = await about(connection, message, now)
     if found is not None:
         await bounced(connection, found, hard=True, now=now, note=answer)
 
@@ -90,13 +92,32 @@ async def complained(connection: AsyncConnection, found: About, *, now: datetime
     await say(connection, [saying.complained(found, now)], now)
 
 
-async def consented(connection: AsyncConnection, found: About, channel: str, *, yes: bool, now: datetime) -> None:
-    """By a page of ours. A no counts at once, for every customer with this address; a yes undoes an earlier no.
+async def answered(
+    connection: AsyncConnection, found: About, kind: str, score: int, comment: str, *, now: datetime
+) -> None:
+    """By the form of a survey. The same twice is one answer, however often a button is pressed."""
+    which = (answers.c.message_id == found.message, answers.c.kind == kind)
+    none_yet = insert(answers).values(message_id=found.message, kind=kind, number=0, event_id="")
+    await connection.execute(none_yet.on_conflict_do_nothing())
+    last = (await connection.execute(sa.select(answers).where(*which).with_for_update())).one()
+    same, other = (
+        saying.survey_answered(found, kind, score, comment, now, number=number)
+        for number in (last.number, last.number + 1)
+    )
+    if other is None or (same is not None and same.id == last.event_id):
+        return
+    await connection.execute(sa.update(answers).where(*which).values(number=last.number + 1, event_id=other.id))
+    await say(connection, [other], now)
 
-    What is so already is not said again, however often a link is used.
+
+async def consented(connection: AsyncConnection, found: About, name: str, *, yes: bool, now: datetime) -> None:
+    """By a page of ours, to a channel. What is so already is not said again, however often a link is used.
+
+    A no counts at once, and for mail for every customer with this address; a yes undoes an earlier no.
     """
-    news = found.profile.consent.get(channel) is not yes
-    if channel == "email" and found.address is not None:
+    changed = await choices.choose(connection, found.customer_id, name, yes=yes, now=now)
+    news = changed and found.profile.consent.get(name) is not yes
+    if name == "email" and found.address is not None:
         place = place_of(found.storefront, found.address)
         if yes:
             by_themselves = [Why.UNSUBSCRIBED, Why.COMPLAINT]
@@ -108,4 +129,4 @@ async def consented(connection: AsyncConnection, found: About, channel: str, *, 
             )
             news = news or stops
     if news:
-        await say(connection, [saying.consented(found, channel, yes=yes, now=now)], now)
+        await say(connection, [saying.consented(found, name, yes=yes, now=now)], now)

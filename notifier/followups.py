@@ -137,6 +137,10 @@ class FollowUp:
     def marketing(self) -> bool:
         return self.purpose is Purpose.MARKETING
 
+    def consents(self, channel: str) -> tuple[str, ...]:
+        """The names in `Profile.consent` under which a no stops it on this channel."""
+        return (channel,) if self.marketing else ()
+
     @property
     def templates(self) -> tuple[str, ...]:
         """All that it may be written with, in the order of its steps."""

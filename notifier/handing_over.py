@@ -120,6 +120,7 @@ def _mark(ready: Ready) -> Mark:
         claimed=ready.claimed,
         send=ready.send,
         marketing=ready.follow_up.marketing,
+        consents=ready.follow_up.consents(ready.send.channel),
         priority=ready.follow_up.priority,
         subject=ready.content.subject if isinstance(ready.content, Rendered) else None,
     )

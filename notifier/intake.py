@@ -10,7 +10,7 @@ import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from notifier import store
+from notifier import choices, store
 from notifier.followups import FollowUps
 from notifier.holdings import Customer, Instance, apply
 from notifier.metrics import INTAKE_LAG, INTAKE_RECORDS
@@ -136,6 +136,8 @@ async def take_in(connection: AsyncConnection, batch: Batch, follow_ups: FollowU
         customers, instances = await _hold(connection, batch.changes)
         touched, updated, subscribed = _advance(batch.changes, customers, instances)
         await store.save_customers(connection, list(customers.values()))
+        if updated:
+            await choices.came_back(connection, updated)
         if touched:
             await _plan(connection, [instances[i] for i in touched], customers, follow_ups, now)
         for place in sorted(subscribed):

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from notifier import blast_store, suppression, switch_store
+from notifier import blast_store, choices, suppression, switch_store
 from notifier.beside_reads import former_ids, load_given
 from notifier.blast_store import OFF, BlastSettings
 from notifier.claimed import Claimed, claim_of
@@ -26,11 +26,15 @@ from services.postgres import among
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """Wanted: from `claimed` to `sending`, if the customer is still as the guard saw them."""
+    """Wanted: from `claimed` to `sending`, if the customer is still as the guard saw them.
+
+    `consents` are the names under which nobody must have said no to it.
+    """
 
     claimed: Claimed
     send: Send
     marketing: bool
+    consents: tuple[str, ...] = ()
     priority: int = 0
     subject: str | None = None
 
@@ -78,7 +82,8 @@ async def mark_sending(
         if sequences.get(m.claimed.customer.id) == m.claimed.customer.sequence
         and not switches.pause(m.claimed.follow_up, m.claimed.storefront, m.send.channel)
     ]
-    unmoved = await _with_room(connection, await _unsuppressed(connection, unmoved), now)
+    unmoved = await _unrefused(connection, await _unsuppressed(connection, unmoved), now)
+    unmoved = await _with_room(connection, unmoved, now)
     unmoved = await blast_store.admitted(connection, unmoved, blast, now)
     claims = [claim for m in unmoved if m.send.claim and (claim := claim_of(m.claimed)) is not None]
     lost = await spend(connection, claims, caps, now)
@@ -132,6 +137,16 @@ async def _unsuppressed(connection: AsyncConnection, marks: Sequence[Mark]) -> l
     found = await suppression.standing(connection, {place for _, place in aimed})
     return [
         mark for mark, place in aimed if found.get(place, suppression.NOTHING).against(marketing=mark.marketing) is None
+    ]
+
+
+async def _unrefused(connection: AsyncConnection, marks: Sequence[Mark], now: datetime) -> list[Mark]:
+    """By a page of ours, since the guard looked."""
+    chosen = await choices.chosen(connection, {mark.claimed.customer.id for mark in marks if mark.consents}, now)
+    return [
+        mark
+        for mark in marks
+        if all(chosen.get(mark.claimed.customer.id, {}).get(name) is not False for name in mark.consents)
     ]
 
 

@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from notifier import choices
 from notifier.metrics import EVENTS_SAID
 from notifier.store import UNAVAILABLE
 from notifier.tables import outbox
@@ -121,4 +122,5 @@ class Outbox:
             return
         async with transaction(self._engine) as connection:
             await connection.execute(sa.delete(outbox).where(_O.published_at < now - KEPT))
+            await choices.forget(connection, now)
         self._forgot_at = now

@@ -118,7 +118,7 @@ class Queue:
                 .returning(messages.c.id),
                 given,
             )
-            return await load_claimed(connection, list(found))
+            return await load_claimed(connection, list(found), now)
 
     async def catalogues(self, wanted: Mapping[str, Collection[str]]) -> Mapping[str, Catalogue]:
         """By storefront, what is sold under these ids and numbers."""

@@ -65,14 +65,18 @@ def complained(about: About, now: datetime) -> Event | None:
     return _event(about, Name.MESSAGE_COMPLAINED, now)
 
 
-def survey_answered(about: About, kind: str, score: int, comment: str, now: datetime) -> Event | None:
-    """The same answer twice is one answer. Another is another, and the later one holds.
+def survey_answered(
+    about: About, kind: str, score: int, comment: str, now: datetime, *, number: int = 1
+) -> Event | None:
+    """Answered otherwise, the later answer holds: `number` tells a 9 from the 9 that they came back to by way of a 3.
 
     People write their cards' numbers into comments too: they are taken out, as ingest does of what comes to it.
     """
     comment = text_without_cards(comment)
     more = {"comment": comment} if comment else {}
-    return _event(about, Name.SURVEY_ANSWERED, now, f"{kind} {score} {comment}", kind=kind, score=score, **more)
+    return _event(
+        about, Name.SURVEY_ANSWERED, now, f"{number} {kind} {score} {comment}", kind=kind, score=score, **more
+    )
 
 
 def consented(about: About, channel: str, *, yes: bool, now: datetime) -> Event | None:

@@ -241,6 +241,27 @@ outbox = sa.Table(
     sa.Index("outbox_published", "published_at", postgresql_where=sa.text("published_at IS NOT NULL")),
 )
 
+choices = sa.Table(
+    "choices",
+    metadata,
+    # What was chosen on our pages, by channel or topic, until the engine's profile says it too.
+    sa.Column("customer_id", sa.Uuid, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("yes", sa.Boolean, nullable=False),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    sa.Index("choices_by_time", "at"),
+)
+
+answers = sa.Table(
+    "answers",
+    metadata,
+    # The last answer to each survey of a message: its event, and the how manieth other one it was.
+    sa.Column("message_id", sa.Uuid, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("event_id", sa.Text, nullable=False),
+)
+
 suppressions = sa.Table(
     "suppressions",
     metadata,

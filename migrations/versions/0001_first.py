@@ -746,6 +746,25 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
         postgresql_where=sa.text("published_at IS NULL"),
     )
     op.create_table(
+        "choices",
+        sa.Column("customer_id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("yes", sa.Boolean(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("customer_id", "name", name=op.f("choices_pkey")),
+        schema="notifier",
+    )
+    op.create_index("choices_by_time", "choices", ["at"], unique=False, schema="notifier")
+    op.create_table(
+        "answers",
+        sa.Column("message_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("message_id", "kind", name=op.f("answers_pkey")),
+        schema="notifier",
+    )
+    op.create_table(
         "suppressions",
         sa.Column("storefront", sa.Text(), nullable=False),
         sa.Column("address_sha256", sa.LargeBinary(), nullable=False),

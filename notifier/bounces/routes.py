@@ -118,7 +118,7 @@ async def taken(engine: AsyncEngine, reports: Sequence[Report], provider: str, n
     known = 0
     for report in reports:
         async with transaction(engine) as connection:
-            about = await feedback.about(connection, report.message)
+            about = await feedback.about(connection, report.message, now)
             if about is None:
                 REPORTS.labels(provider, "unknown").inc()
                 continue

@@ -74,7 +74,7 @@ class Noting:
         now = self._clock()
         try:
             async with transaction(self._engine) as connection:
-                if (about := await feedback.about(connection, message)) is not None:
+                if (about := await feedback.about(connection, message, now)) is not None:
                     await say(connection, [event(about, now)], now)
         except UNAVAILABLE as error:
             log.warning("what a mail met with can't be noted", error=type(error).__name__)

@@ -102,7 +102,7 @@ class Pages:
         if not self._pace.allows(token.message, self._clock()) and not ends_mail:
             return said(nobody, nobody.words.too_often, status=429)
         async with self._engine.connect() as connection:
-            about = await feedback.about(connection, token.message)
+            about = await feedback.about(connection, token.message, self._clock())
         storefront = self._in_force().shop.storefronts.get(about.storefront) if about else None
         if about is None or about.to_staff or storefront is None:  # the shop's own people answer for no customer
             return said(nobody, nobody.words.forged, status=404)
@@ -188,9 +188,9 @@ class Pages:
 
     async def _answered(self, about: About, kind: str, score: int, comment: str) -> None:
         now = self._clock()
-        answer = saying.survey_answered(about, kind, score, comment, now)
         async with transaction(self._engine) as connection:
-            await say(connection, [answer, saying.answered_by_hand(about, Act.ANSWER, now)], now)
+            await feedback.answered(connection, about, kind, score, comment, now=now)
+            await say(connection, [saying.answered_by_hand(about, Act.ANSWER, now)], now)
 
 
 async def _wanted(connection: AsyncConnection, opened: Opened) -> dict[str, bool]:

@@ -118,7 +118,9 @@ async def test_what_is_redirected_goes_to_the_shop_and_nobody_can_act_for_the_cu
     (told,) = (await reads.of_customer(world.engine, uid("ada"), 10)).messages
     assert (told.status, told.delivery) == (Status.SENT, Way.REDIRECT)
     async with world.engine.connect() as connection:
-        assert await feedback.about(connection, told.id) is None  # no page of ours, and no bounce, finds it
+        assert (
+            await feedback.about(connection, told.id, world.clock.now) is None
+        )  # no page of ours, and no bounce, finds it
     assert (await count(world, spent_claims), await count(world, outbox)) == (0, 0)
 
 

@@ -1,5 +1,6 @@
 """The pages that links in mails lead to, on a real Postgres: what shows, what acts, and what nobody can make act."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier.api import create_app
 from notifier.in_force import Terms
+from notifier.intake import Batch, take_in
 from notifier.links import VALID, Act, LinkMaker, Links, Signer
 from notifier.pages.pace import AT_MOST
 from notifier.pages.routes import Pages
@@ -24,7 +26,7 @@ from notifier.render import Renderer
 from notifier.status import Status
 from notifier.suppression import NOTHING, Standing, Why, place_of, standing, suppress
 from notifier.tables import customers, messages, outbox
-from services.contracts.changes import Address, Profile, Root
+from services.contracts.changes import Address, CustomerUpdated, Profile, Root
 from services.contracts.events import Event, SaidBy, decode_event
 from services.contracts.storefront import Sender, Storefront
 from services.postgres import transaction
@@ -68,13 +70,15 @@ class World:
     clock: Clock
     address: str
     message: UUID = field(default_factory=uuid4)
+    customer: UUID = field(default_factory=uuid4)
+    sequence: int = 1
 
     @property
     def links(self) -> Links:
         return MAKER.of(self.message, self.clock.now)
 
     async def mailed(self, profile: Profile | None = None, **message: Any) -> None:  # noqa: ANN401  any of its columns
-        customer = uuid4()
+        customer = self.customer
         known = profile or Profile(root=Root(kind="user_id", value=str(customer)))
         async with transaction(self.engine) as connection:
             await connection.execute(
@@ -95,6 +99,15 @@ class World:
             row = {"id": self.message, "customer_id": customer, "storefront": "main-shop", "follow_up": "win-back"}
             more = {"channel": "email", "status": Status.SENT, "address": self.address, **message}
             await connection.execute(sa.insert(messages).values(blank | times | row | more))
+
+    async def heard(self, profile: Profile) -> None:
+        """From the engine."""
+        self.sequence += 1
+        change = CustomerUpdated(
+            storefront="main-shop", customer_id=self.customer, sequence=self.sequence, profile=profile
+        )
+        async with transaction(self.engine) as connection:
+            await take_in(connection, Batch(changes=[change]), {}, self.clock.now)
 
     async def said(self) -> list[Event]:
         async with self.engine.connect() as connection:
@@ -227,10 +240,64 @@ async def test_an_answer_counts_when_its_form_is_sent_with_what_was_chosen_there
     assert said["Message Clicked"]["address"] == world.address
 
 
-async def test_the_same_answer_again_is_one_and_another_is_another(world: World) -> None:
-    for score in ("9", "9", "2"):
+async def test_the_same_answer_again_is_one_and_of_several_the_last_is_said_last(world: World) -> None:
+    for score in ("9", "9", "3", "9", "9"):
+        world.clock.pass_by(timedelta(seconds=1))
         await world.http.post(world.links.answer("nps"), data={"score": score})
-    assert [event.properties["score"] for event in await world.said() if event.name == "Survey Answered"] == [9, 2]
+    await world.http.post(world.links.answer("csat"), data={"score": "3"})
+    answered = [event for event in await world.said() if event.name == "Survey Answered"]
+    assert [(event.properties["kind"], event.properties["score"]) for event in answered] == [
+        ("nps", 9), ("nps", 3), ("nps", 9), ("csat", 3),
+    ]  # fmt: skip
+    assert len({event.id for event in answered}) == len(answered)
+
+
+async def test_a_button_that_is_pressed_many_times_at_once_says_one_thing(world: World) -> None:
+    async with asyncio.TaskGroup() as group:
+        for _ in range(5):
+            group.create_task(world.http.post(world.links.answer("nps"), data={"score": "9"}))
+            group.create_task(world.http.post(world.links.confirm))
+    assert sorted(set(await world.names()) - {"Message Clicked"}) == ["Email Subscribed", "Survey Answered"]
+    assert len([name for name in await world.names() if name != "Message Clicked"]) == 2
+
+
+SMS = {
+    "addresses": {"sms": Address(value="+491701234567", said_by=SaidBy.SERVER)},
+    "root": Root(kind="user_id", value="u1"),
+}
+
+
+async def consents(world: World) -> list[Any]:
+    return [event.traits["consent"] for event in await world.said() if event.traits]
+
+
+async def test_who_says_no_and_yes_within_seconds_is_heard_each_time_and_seen_at_once(
+    engine: AsyncEngine, world: World
+) -> None:
+    other = World(engine, world.http, world.clock, world.address)
+    await other.mailed(Profile(consent={"sms": True}, **SMS))
+    both, mail_only = {"want": ["email", "sms"]}, {"want": ["email"]}
+    for form, shown in [(mail_only, False), (mail_only, False), (both, True), (both, True), (mail_only, False)]:
+        world.clock.pass_by(timedelta(seconds=1))
+        await world.http.post(other.links.preferences, data=form)
+        page = (await world.http.get(other.links.preferences)).text
+        assert ('value="sms" checked' in page) is shown
+    assert await consents(other) == [{"sms": False}, {"sms": True}, {"sms": False}]
+
+
+async def test_what_was_chosen_is_the_engines_to_tell_once_it_says_the_same(engine: AsyncEngine, world: World) -> None:
+    other = World(engine, world.http, world.clock, world.address)
+    await other.mailed(Profile(consent={"sms": True}, **SMS))
+    await world.http.post(other.links.preferences, data={"want": "email"})
+
+    async def told(yes: bool) -> bool:  # noqa: FBT001  what the engine says
+        """Whether the page shows a tick then."""
+        await other.heard(Profile(consent={"sms": yes}, **SMS))
+        return 'value="sms" checked' in (await world.http.get(other.links.preferences)).text
+
+    assert await told(yes=True) is False, "it does not know of the no yet"
+    assert await told(yes=False) is False
+    assert await told(yes=True) is True, "the shop's own server has heard another word since"
 
 
 async def test_a_form_without_a_score_asks_for_one_and_keeps_the_words(world: World) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from notifier import feedback, reads, saying
 from notifier.bounces.report import Bounced, Complained
 from notifier.bounces.routes import taken
+from notifier.choices import choose
 from notifier.followups import EMAIL
 from notifier.marking import Mark
 from notifier.outbox import say
@@ -102,7 +103,7 @@ async def test_what_becomes_of_a_mail_to_the_shops_own_people_is_nothing_that_th
     reports = [Bounced(message=told.id, hard=True, note="5.1.1"), Complained(message=told.id, note="spam")]
     assert (await taken(world.engine, reports, "dsn", world.clock.now)).known == len(reports)
     async with transaction(world.engine) as connection:
-        found = await feedback.about(connection, told.id)
+        found = await feedback.about(connection, told.id, world.clock.now)
         assert found is not None
         await say(connection, [saying.opened(found, world.clock.now)], world.clock.now)
         stands = await standing(connection, [place_of("main-shop", ADA), place_of("main-shop", "service@shop.example")])
@@ -149,6 +150,23 @@ async def test_one_that_comes_after_the_guard_looked_is_seen_at_the_mark(world: 
     await world.pass_by(CLAIM_LEASE * 2)
     await drained(world.worker())
     assert await world.rows() == [(Status.WITHHELD, Reason.SUPPRESSED)]
+
+
+async def test_a_no_on_a_page_counts_before_the_engine_has_heard_of_it(world: World) -> None:
+    await world.know(consent={"email": True})
+    await world.move(ABANDONED)
+    queue = Queue(world.engine, sending_lease=LEASE)
+    (claimed,) = await queue.claim(10, EMAIL, world.clock.now)
+    async with transaction(world.engine) as connection:
+        await choose(connection, uid("ada"), "email", yes=False, now=world.clock.now)
+    marks = [Mark(claimed=claimed, send=send_to(ADA), marketing=True, consents=("email",))]
+    assert await queue.mark_sending(marks, world.clock.now) == {}, "seen at the mark"
+    await world.pass_by(CLAIM_LEASE * 2)
+    await drained(world.worker())
+    assert await world.rows() == [(Status.WITHHELD, Reason.CONSENT_WITHDRAWN)], "and by the guard"
+    await world.move(PLACED)
+    await drained(world.worker())
+    assert [mail.rcpt_tos for mail in world.server.taken] == [[ADA]], "what is no marketing goes"
 
 
 async def test_another_customer_with_the_address_is_left_alone_too_and_another_address_is_not(world: World) -> None:

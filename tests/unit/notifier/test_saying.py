@@ -87,6 +87,9 @@ def test_what_is_another_thing_has_another_id_and_the_same_thing_again_has_the_s
     again = saying.survey_answered(ADA, "nps", 9, "", LATER)
     assert again is not None
     assert again.id == said("9").id
+    back = saying.survey_answered(ADA, "nps", 9, "", LATER, number=3)
+    assert back is not None
+    assert back.id != said("9").id
     other = replace(ADA, message=UUID(int=9))
     assert not {said(name, other).id for name in SAYINGS} & {said(name).id for name in SAYINGS}
 
