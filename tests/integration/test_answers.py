@@ -120,8 +120,12 @@ async def test_what_is_published_twice_is_one_event(customer: Visit, eventually:
         async with engine.connect() as connection:
             return await connection.scalar(waiting) == 0
 
+    async def heard() -> bool:
+        return (await said(customer)).count("Message Sent") == len(ids)
+
     try:
         await eventually(published)
+        await eventually(heard)
         before = sorted(await said(customer))
         async with transaction(engine) as connection:
             again = await connection.execute(sa.update(outbox).where(mine).values(published_at=None))
