@@ -30,7 +30,7 @@ _SCRIPT: Final = b64encode(sha256(_PAGE.partition("<script>")[2].partition("</sc
 HEADERS: Final = {
     # Frames inherit it: a mail's own styles and pictures are shown, and nothing of it runs.
     "Content-Security-Policy": f"default-src 'none'; script-src 'sha256-{_SCRIPT}'; style-src 'unsafe-inline'; "
-    "img-src https: http:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "img-src https: http: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
