@@ -2,20 +2,21 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from email import message_from_bytes
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import store
 from notifier.channels.channel import Channel
 from notifier.channels.email import EmailChannel
-from notifier.followups import EMAIL, FollowUps
+from notifier.followups import EMAIL, FollowUp, FollowUps
 from notifier.in_force import Terms
 from notifier.intake import Batch, take_in
 from notifier.links import LinkMaker, Signer
@@ -125,6 +126,14 @@ async def fresh_world(engine: AsyncEngine) -> AsyncIterator[World]:
         yield world
         for channel in world.channels:
             await channel.close()
+
+
+def shop(**says: Any) -> Shop:  # noqa: ANN401  any of a storefront's keys
+    return replace(SHOP, storefronts={"main-shop": msgspec.structs.replace(STOREFRONT, **says)})
+
+
+def follow(*follow_ups: FollowUp) -> FollowUps:
+    return {one.name: one for one in follow_ups}
 
 
 async def drained(worker: Worker) -> None:

@@ -11,13 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from notifier.channels.channel import Channel, Parcel
 from notifier.outcomes import Dead, Delivered, Outcome, RetryAt, Unknown
 from tests.integration.far_sides import FAR_SIDES, FarSide
-from tests.integration.notifier_world import Clock, database
-
-
-@pytest.fixture(scope="session")
-async def own_database(postgres: str) -> AsyncIterator[AsyncEngine]:
-    async with database(postgres) as engine:
-        yield engine
+from tests.integration.notifier_world import Clock
 
 
 @pytest.fixture(params=FAR_SIDES)

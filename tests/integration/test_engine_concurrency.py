@@ -3,16 +3,14 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Collection
-from datetime import timedelta
 from unittest.mock import patch
 from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
-from engine_world import START, World, scratch_database
-from reference import customers_by_identity, folded, histories
+from engine_checked import stands_as_the_reference
+from engine_world import World, scratch_database
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from subscriber import Subscriber, unnumbered
 
 from services.contracts.identity import Identity, IdentityKind
 from services.postgres import transaction
@@ -21,8 +19,6 @@ from stage_engine.arrivals import Arrival
 from stage_engine.identity import customer_id, identity_id
 from stage_engine.pointers import Grew
 from tests.unit.stage_engine.builders import SEVEN
-
-EVERYTHING = START + timedelta(days=2_000)
 
 
 @pytest.fixture(scope="module")
@@ -73,24 +69,7 @@ async def test_engines_wakes_and_joins_at_once_come_to_what_one_comes_to(databas
     async with asyncio.timeout(60):
         await asyncio.gather(*(read(partition) for partition in range(readers)), wake())
     world.said += events
-    await world.know(EVERYTHING)
-    stands = await world.stands()
-
-    customers = customers_by_identity(events, world.storefront, world.namespace)
-    assert stands.identities == customers
-    shop = world.rules.storefronts[world.storefront]
-    expected = folded(histories(events, customers), SEVEN, EVERYTHING, shop)
-    assert {id_: c.state for id_, c in stands.customers.items() if c.state.events} == {
-        id_: fold.state for id_, fold in expected.items()
-    }
-    assert {id_: t for id_, t in stands.transitions.items() if t} == {
-        id_: [move.transition for move in fold.moves] for id_, fold in expected.items()
-    }
-    subscriber = Subscriber()
-    subscriber.read(stands.outbox)
-    assert {i: held.instances for i, held in subscriber.customers.items() if held.instances} == {
-        id_: unnumbered(rows) for id_, rows in stands.instances.items()
-    }
+    await stands_as_the_reference(world)
 
 
 async def test_batches_that_meet_in_opposite_order_wait_for_each_other(database: AsyncEngine) -> None:

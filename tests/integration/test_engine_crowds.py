@@ -3,21 +3,17 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from datetime import timedelta
 
 import pytest
-from engine_world import START, World, scratch_database
-from reference import customers_by_identity, folded, histories
+from engine_checked import stands_as_the_reference
+from engine_world import World, scratch_database
 from sqlalchemy.ext.asyncio import AsyncEngine
-from subscriber import Subscriber, unnumbered
 
 from services.contracts.changes import CustomerTable
 from services.contracts.identity import Identity, IdentityKind
 from stage_engine.arrivals import Arrival
 from stage_engine.identity import MOST_POINTING, TILL, identity_id
 from tests.unit.stage_engine.builders import SEVEN
-
-EVERYTHING = START + timedelta(days=2_000)
 
 
 @pytest.fixture(scope="module")
@@ -33,26 +29,6 @@ def login(world: World, device: int, after: float, account: str = "kiosk") -> Ar
 def looked(world: World, device: int) -> Arrival:
     """What it did before its login: its own journey."""
     return world.event("Product Viewed", device % 7, who={"anonymous_id": f"a{device:04}"})
-
-
-async def stands_as_the_reference(world: World) -> None:
-    await world.know(EVERYTHING)
-    stands = await world.stands()
-    customers = customers_by_identity(world.said, world.storefront, world.namespace)
-    assert stands.identities == customers
-    shop = world.rules.storefronts[world.storefront]
-    expected = folded(histories(world.said, customers), SEVEN, EVERYTHING, shop)
-    assert {id_: c.state for id_, c in stands.customers.items() if c.state.events} == {
-        id_: fold.state for id_, fold in expected.items()
-    }
-    assert {id_: t for id_, t in stands.transitions.items() if t} == {
-        id_: [move.transition for move in fold.moves] for id_, fold in expected.items()
-    }
-    subscriber = Subscriber()
-    subscriber.read(stands.outbox)
-    assert {i: held.instances for i, held in subscriber.customers.items() if held.instances} == {
-        id_: unnumbered(held) for id_, held in stands.instances.items()
-    }
 
 
 async def pointing(world: World, account: str = "kiosk") -> set[int]:

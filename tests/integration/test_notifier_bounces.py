@@ -4,7 +4,6 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -27,7 +26,7 @@ from notifier.tables import customers, messages, metadata, outbox, suppressions
 from services.http import answer_errors
 from services.operator import bearer
 from services.postgres import transaction
-from tests.integration.notifier_world import Clock, database
+from tests.integration.notifier_world import Clock
 from tests.unit.notifier.builders import NOON, uid
 from tests.unit.notifier.test_bounces_dsn import dsn
 from tests.unit.notifier.test_bounces_providers import CERTIFICATE, ID, bounce, sns
@@ -44,12 +43,6 @@ SETTINGS = BounceSettings.model_validate(
         "mailgun_key": "key-of-mailgun",
     }
 )
-
-
-@pytest.fixture(scope="session")
-async def own_database(postgres: str) -> AsyncIterator[AsyncEngine]:
-    async with database(postgres) as engine:
-        yield engine
 
 
 @pytest.fixture

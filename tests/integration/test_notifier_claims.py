@@ -1,7 +1,6 @@
 """How many mails go to addresses that only browsers said: on a real Postgres, for all notifiers together."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -13,16 +12,9 @@ from notifier.addresses import fingerprint
 from notifier.claims import Caps, Claim, Refused, refused, spend
 from notifier.tables import spent_claims
 from services.postgres import transaction
-from tests.integration.notifier_world import database
 from tests.unit.notifier.builders import NOON
 
 CAPS = Caps(network_a_day=3, storefront_an_hour=5)
-
-
-@pytest.fixture(scope="module")
-async def own_database(postgres: str) -> AsyncIterator[AsyncEngine]:
-    async with database(postgres) as engine:
-        yield engine
 
 
 @pytest.fixture

@@ -2,19 +2,16 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import msgspec
-import pytest
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import reads
 from notifier.channels.channel import Payload
-from notifier.followups import EMAIL, WEBHOOK, Coupon, Entered, FollowUp, OncePer, Step, Variant
+from notifier.followups import EMAIL, WEBHOOK, Coupon, Entered, OncePer, Step, Variant
 from notifier.links import SAMPLE
 from notifier.marking import Mark
 from notifier.packing import Ready, packed
@@ -26,35 +23,13 @@ from services.contracts.changes import Address, CustomerTable, InstanceRow, Prof
 from services.contracts.events import SaidBy
 from services.contracts.reasons import Reason
 from services.contracts.storefront import Cap, Endpoint, QuietHours
-from services.shop import Shop
-from tests.integration.notifier_sending import LEASE, SHOP, World, drained, fresh_world
-from tests.integration.notifier_world import database
-from tests.unit.notifier.builders import ABANDONED_CART, NOON, STOREFRONT, THANK_YOU, send_to, transition, uid
+from tests.integration.notifier_sending import LEASE, World, drained, follow, shop
+from tests.unit.notifier.builders import ABANDONED_CART, NOON, THANK_YOU, send_to, transition, uid
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 ADDRESS = Address(value="ada@mail.example", said_by=SaidBy.SERVER)
 NO_CAP = {"email": Cap(day=None, week=None)}
-
-
-@pytest.fixture(scope="session")
-async def own_database(postgres: str) -> AsyncIterator[AsyncEngine]:
-    async with database(postgres) as engine:
-        yield engine
-
-
-@pytest.fixture
-async def world(own_database: AsyncEngine) -> AsyncIterator[World]:
-    async with fresh_world(own_database) as world:
-        yield world
-
-
-def shop(**says: Any) -> Shop:  # noqa: ANN401  any of a storefront's keys
-    return replace(SHOP, storefronts={"main-shop": msgspec.structs.replace(STOREFRONT, **says)})
-
-
-def follow(*follow_ups: FollowUp) -> Mapping[str, FollowUp]:
-    return {one.name: one for one in follow_ups}
 
 
 def abandoned(number: int, *, minutes: int = 0) -> Transition:

@@ -2,22 +2,18 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from email import message_from_bytes, policy
-from typing import Any
 
-import msgspec
-import pytest
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import feedback, reads, switch_store
 from notifier.blast_store import BlastSettings
 from notifier.channels.email import MEANT_FOR, TRIAL, EmailChannel, SmtpConnection
 from notifier.delivery import Way
-from notifier.followups import EMAIL, Coupon, FollowUp, Step
+from notifier.followups import EMAIL, Coupon, Step
 from notifier.in_force import Terms
 from notifier.queue import Queue
 from notifier.render import Renderer
@@ -30,10 +26,8 @@ from services.contracts.events import SaidBy
 from services.contracts.reasons import IN_WORDS, Reason
 from services.contracts.storefront import Redirect
 from services.postgres import transaction
-from services.shop import Shop
-from tests.integration.notifier_sending import LEASE, LINKS, SHOP, World, drained, fresh_world
-from tests.integration.notifier_world import database
-from tests.unit.notifier.builders import ABANDONED_CART, NOON, STOREFRONT, transition, uid
+from tests.integration.notifier_sending import LEASE, LINKS, SHOP, World, drained, follow, shop
+from tests.unit.notifier.builders import ABANDONED_CART, NOON, transition, uid
 
 HOUR = timedelta(hours=1)
 WITH_COUPON = replace(
@@ -47,26 +41,6 @@ WITH_COUPON = replace(
         ),
     ),
 )
-
-
-@pytest.fixture(scope="session")
-async def own_database(postgres: str) -> AsyncIterator[AsyncEngine]:
-    async with database(postgres) as engine:
-        yield engine
-
-
-@pytest.fixture
-async def world(own_database: AsyncEngine) -> AsyncIterator[World]:
-    async with fresh_world(own_database) as world:
-        yield world
-
-
-def shop(**says: Any) -> Shop:  # noqa: ANN401  any of a storefront's keys
-    return replace(SHOP, storefronts={"main-shop": msgspec.structs.replace(STOREFRONT, **says)})
-
-
-def follow(follow_up: FollowUp) -> dict[str, FollowUp]:
-    return {follow_up.name: follow_up}
 
 
 async def count(world: World, table: sa.Table) -> int:

@@ -34,18 +34,12 @@ from services.contracts.storefront import Endpoint
 from services.errors import NotFound
 from services.shop import Shop
 from tests.integration.far_sides import Sink, answers, sink, takes
-from tests.integration.notifier_sending import LEASE, LINKS, SHOP, World, drained, fresh_world
-from tests.integration.notifier_world import Clock, database
+from tests.integration.notifier_sending import LEASE, LINKS, SHOP, World, drained
+from tests.integration.notifier_world import Clock
 from tests.unit.notifier.builders import ABANDONED_CART, NOON, STOREFRONT, THANK_YOU, send_to, transition, uid
 
 ABANDONED = transition("abandoned")
 Writer = Callable[[asyncio.StreamWriter], Any]
-
-
-@pytest.fixture(scope="session")
-async def own_database(postgres: str) -> AsyncIterator[AsyncEngine]:
-    async with database(postgres) as engine:
-        yield engine
 
 
 @pytest.fixture
@@ -278,10 +272,9 @@ RETARGET = replace_dataclass(
 
 
 @pytest.fixture
-async def world(own_database: AsyncEngine) -> AsyncIterator[World]:
-    async with fresh_world(own_database) as world:
-        world.follow_ups = {RETARGET.name: RETARGET}
-        yield world
+def world(world: World) -> World:
+    world.follow_ups = {RETARGET.name: RETARGET}
+    return world
 
 
 def worker(world: World, server: Sink, **changes: Any) -> Worker:  # noqa: ANN401  any setting

@@ -1,11 +1,7 @@
 """From a change to a mail, on a real Postgres and a real SMTP server: what goes out, what does not, and never twice."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
-
-import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import reads
 from notifier.claimed import Claimed
@@ -18,24 +14,12 @@ from notifier.worker import SWEEP_EVERY
 from services.contracts.changes import Subject
 from services.contracts.events import SaidBy
 from services.contracts.reasons import Reason
-from tests.integration.notifier_sending import LEASE, World, drained, fresh_world
-from tests.integration.notifier_world import database, smtp_server
+from tests.integration.notifier_sending import LEASE, World, drained
+from tests.integration.notifier_world import smtp_server
 from tests.unit.notifier.builders import changed, retracted, send_to, transition, uid
 
 ABANDONED = transition("abandoned")
 PLACED = transition("placed", track="order", instance="order-1", cause="o1")
-
-
-@pytest.fixture(scope="session")
-async def own_database(postgres: str) -> AsyncIterator[AsyncEngine]:
-    async with database(postgres) as engine:
-        yield engine
-
-
-@pytest.fixture
-async def world(own_database: AsyncEngine) -> AsyncIterator[World]:
-    async with fresh_world(own_database) as world:
-        yield world
 
 
 async def test_an_abandoned_cart_is_mailed_once(world: World) -> None:

@@ -1,13 +1,11 @@
 """What stands against an address stops what is queued; what lifts it lets that go on. On a real Postgres."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import msgspec
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import feedback, reads, saying
 from notifier.bounces.report import Bounced, Complained
@@ -24,26 +22,13 @@ from services.contracts.changes import Root
 from services.contracts.events import Event, decode_event
 from services.contracts.reasons import Reason
 from services.postgres import transaction
-from tests.integration.notifier_sending import LEASE, World, drained, fresh_world
-from tests.integration.notifier_world import database
+from tests.integration.notifier_sending import LEASE, World, drained
 from tests.unit.notifier.builders import FOLLOW_UPS, THANK_YOU, send_to, transition, uid
 
 ADA = "ada@mail.example"
 KNOWN = Root(kind="user_id", value="u1")
 ABANDONED = transition("abandoned")
 PLACED = transition("placed", track="order", instance="order-1", cause="o1")
-
-
-@pytest.fixture(scope="module")
-async def own_database(postgres: str) -> AsyncIterator[AsyncEngine]:
-    async with database(postgres) as engine:
-        yield engine
-
-
-@pytest.fixture
-async def world(own_database: AsyncEngine) -> AsyncIterator[World]:
-    async with fresh_world(own_database) as world:
-        yield world
 
 
 async def against(world: World, why: Why, address: str = ADA) -> None:
