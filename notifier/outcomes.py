@@ -11,7 +11,7 @@ from notifier.status import Status
 
 FIRST_PAUSE: Final = timedelta(seconds=10)
 MAIL_PAUSES: Final = tuple(min(FIRST_PAUSE * 3**n, timedelta(hours=1)) for n in range(9))
-"""After each refusal; one more, and a message is given up: after about six hours."""
+"""After each refusal; one more, and a message is given up: after about four hours."""
 WEBHOOK_PAUSES: Final = (
     timedelta(seconds=5),
     timedelta(minutes=5),
