@@ -166,7 +166,8 @@ async def _plan(
     ]
     planned = {instance.instance for instance in touched}
     stored = await store.load_rows(connection, planned, wanted)
-    await store.write_changes(connection, reconcile(planned, wanted, stored, now), now)
+    forgotten = await store.load_forgotten(connection, wanted)
+    await store.write_changes(connection, reconcile(planned, wanted, stored, now, forgotten), now)
 
 
 async def _hold(

@@ -19,6 +19,7 @@ KNOWN_UNTIL_AGE: Final = Gauge(
     "stagepost_notifier_known_until_age_seconds",
     "How old the least known_until of all partitions is; from 60 s on nothing is sent.",
 )
+FORGOTTEN: Final = Counter("stagepost_notifier_forgotten_total", "Messages that are kept no longer.")
 EVENTS_SAID: Final = Counter(
     "stagepost_notifier_events_total",
     "What mail met with, and what was answered by links in it, as published for the engine.",

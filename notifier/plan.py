@@ -79,6 +79,25 @@ class Changes:
     cancels: tuple[UUID, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """What stands in place of rows that are kept no longer: moves before `before` ask for nothing any more.
+
+    `occasions` had their message of that follow-up and step, and may come again.
+    """
+
+    before: datetime | None = None
+    occasions: frozenset[tuple[str, int, UUID]] = frozenset()
+
+    def covers(self, want: Wanted) -> bool:
+        if self.before is not None and want.at < self.before:
+            return True
+        return (want.follow_up, want.step, want.occasion) in self.occasions
+
+
+NOTHING_FORGOTTEN: Final = Forgotten()
+
+
 def plan(instance: Instance, storefront: str, follow_ups: FollowUps) -> tuple[Wanted, ...]:
     """All that this instance's moves ask for, however old; at most one message a step and occasion."""
     wanted: dict[tuple[UUID, int], Wanted] = {}
@@ -175,13 +194,19 @@ def _wanted(instance: Instance, storefront: str, follow_up: FollowUp, step: Step
     )
 
 
-def reconcile(planned: AbstractSet[UUID], wanted: Iterable[Wanted], stored: Sequence[Row], now: datetime) -> Changes:
+def reconcile(
+    planned: AbstractSet[UUID],
+    wanted: Iterable[Wanted],
+    stored: Sequence[Row],
+    now: datetime,
+    forgotten: Forgotten = NOTHING_FORGOTTEN,
+) -> Changes:
     """Makes the rows match what is wanted of the instances in `planned`. What was sent, or may have been, stays.
 
     `stored` holds the rows of those instances, and every active row that has the occasion or the cause of a wanted one.
     """
     wants = tuple(wanted)
-    draft = _Draft(stored)
+    draft = _Draft(stored, forgotten)
     for row in stored:
         if row.instance in planned and row.unsent and not any(_same(want, row) for want in wants):
             draft.cancel(row)
@@ -197,7 +222,8 @@ def reconcile(planned: AbstractSet[UUID], wanted: Iterable[Wanted], stored: Sequ
 class _Draft:
     """The rows as they are going to be; each want sees what the ones before it have done."""
 
-    def __init__(self, stored: Sequence[Row]) -> None:
+    def __init__(self, stored: Sequence[Row], forgotten: Forgotten) -> None:
+        self.forgotten = forgotten
         self.rows = {row.id: row for row in stored}
         self.rewrites: dict[UUID, Wanted] = {}
         self.inserts: list[Wanted] = []
@@ -216,6 +242,8 @@ class _Draft:
             if row.active and not (row is chosen and _is_already(row, want)):
                 self.cancel(row)
         if want.expires_at <= now or (chosen is not None and self.rows[chosen.id].active):
+            return
+        if self.forgotten.covers(want):
             return
         if chosen is None:
             self.inserts.append(want)

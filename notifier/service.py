@@ -25,6 +25,7 @@ from notifier.outbox import Outbox
 from notifier.pages.routes import Pages
 from notifier.preview_routes import preview_routes
 from notifier.queue import Queue
+from notifier.retention import Retention
 from notifier.settings import NotifierSettings
 from notifier.store import UNAVAILABLE
 from notifier.switching import Named
@@ -47,6 +48,8 @@ REST_WITHOUT_MAIL = 0.5
 """Seconds between looks at an empty queue: what a customer waits at most beyond the due time."""
 REST_WITHOUT_EVENTS = 0.5
 """Seconds between looks at an empty outbox: how long an answer takes at most on its way to the engine."""
+REST_WITHOUT_OLD = 3600.0
+"""Seconds between looks for messages that are kept no longer."""
 LOOK_EVERY = 1.0
 """Seconds between two looks at which revision is in force."""
 ANSWERS_A_MAIL = 6
@@ -93,6 +96,13 @@ def reading(feed: Feed, step: Callable[[], Awaitable[bool]], *, join: bool = Tru
             await feed.stop()
 
     return read
+
+
+def forgetting(retention: Retention) -> Loop:
+    async def forget(stopping: asyncio.Event) -> None:
+        await repeat(retention.step, stopping, idle=REST_WITHOUT_OLD)
+
+    return forget
 
 
 def sending(worker: Worker) -> Loop:
@@ -165,6 +175,7 @@ async def serve(settings: NotifierSettings) -> None:
             "intake": reading(feed, taking.step, join=False),
             "look": looking,
             "outbox": say,
+            "retention": forgetting(Retention(engine, settings.messages_kept, follow_ups, _now)),
             "catalogue": reading(products, catalogue.step),
             **{name: sending(worker) for name, worker in workers.items()},
         }

@@ -16,7 +16,7 @@ from notifier.addresses import deliverable
 from notifier.blast_store import BlastSettings
 from notifier.bounces.settings import BounceSettings
 from notifier.claims import Caps
-from notifier.links import LinkMaker, Signer
+from notifier.links import VALID, LinkMaker, Signer
 from services.settings import Duration, Group, HttpSettings, KafkaSettings, PostgresSettings, Settings
 
 
@@ -181,3 +181,8 @@ class NotifierSettings(Settings):
     http: NotifierHttp = NotifierHttp()
     claims: Caps = Caps()
     blast: BlastSettings = BlastSettings()
+    messages_kept: Duration | None = Field(
+        default=None,
+        ge=max(VALID.values()),
+        description="how long messages are kept after their `max_age`, two years or more; none: for ever",
+    )

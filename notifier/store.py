@@ -13,10 +13,19 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.holdings import Customer, Instance, Move
-from notifier.plan import Changes, Row, Wanted
+from notifier.plan import NOTHING_FORGOTTEN, Changes, Forgotten, Row, Wanted
 from notifier.reasons import RECONSIDERED
 from notifier.status import Status
-from notifier.tables import customers, dead_letters, instances, known_until, messages, stream
+from notifier.tables import (
+    customers,
+    dead_letters,
+    instances,
+    kept_from,
+    known_until,
+    messages,
+    spent_occasions,
+    stream,
+)
 from services.contracts.changes import FIRST_EPOCH, Profile, Subject
 from services.postgres import among, columns_of, rows, selected
 
@@ -174,6 +183,20 @@ async def load_rows(connection: AsyncConnection, planned: Collection[UUID], want
         columns_of("sought", keys, [(want.follow_up, want.step, want.occasion, want.cause) for want in wanted]),
     )
     return [Row(**{**row._mapping, "status": Status(row.status)}) for row in found]  # noqa: SLF001  the public way
+
+
+async def load_forgotten(connection: AsyncConnection, wanted: Sequence[Wanted]) -> Forgotten:
+    """To be read after `load_rows`: a row that it did not find may have been forgotten just before."""
+    before = await connection.scalar(sa.select(kept_from.c.at))
+    if before is None:
+        return NOTHING_FORGOTTEN
+    keys = list(spent_occasions.c)
+    sought = rows("sought", keys)
+    found = await connection.execute(
+        sa.select(*keys).join(sought, sa.and_(*(key == sought.c[key.name] for key in keys))),
+        columns_of("sought", keys, [(want.follow_up, want.step, want.occasion) for want in wanted]),
+    )
+    return Forgotten(before=before, occasions=frozenset((row.follow_up, row.step, row.occasion) for row in found))
 
 
 _WANTED_COLUMNS: list[sa.Column[Any]] = [

@@ -175,6 +175,24 @@ stream = sa.Table(
     sa.CheckConstraint("row = 1", name="one_row"),
 )
 
+kept_from = sa.Table(
+    "kept_from",
+    metadata,
+    # Of moves before `at` there may have been messages that are kept no longer (`retention`): none is planned for them.
+    sa.Column("row", sa.SmallInteger, primary_key=True, autoincrement=False, server_default="1"),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint("row = 1", name="one_row"),
+)
+
+spent_occasions = sa.Table(
+    "spent_occasions",
+    metadata,
+    # Had their message, which is kept no longer: a cart that is left again after years is still one cart.
+    sa.Column("follow_up", sa.Text, primary_key=True),
+    sa.Column("step", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("occasion", sa.Uuid, primary_key=True),
+)
+
 follow_ups = sa.Table(
     "follow_ups",
     metadata,

@@ -715,6 +715,22 @@ def upgrade() -> None:  # noqa: PLR0915  one statement a table
         schema="notifier",
     )
     op.create_table(
+        "kept_from",
+        sa.Column("row", sa.SmallInteger(), autoincrement=False, server_default="1", nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("row = 1", name=op.f("kept_from_one_row")),
+        sa.PrimaryKeyConstraint("row", name=op.f("kept_from_pkey")),
+        schema="notifier",
+    )
+    op.create_table(
+        "spent_occasions",
+        sa.Column("follow_up", sa.Text(), nullable=False),
+        sa.Column("step", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("occasion", sa.UUID(), nullable=False),
+        sa.PrimaryKeyConstraint("follow_up", "step", "occasion", name=op.f("spent_occasions_pkey")),
+        schema="notifier",
+    )
+    op.create_table(
         "outbox",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("storefront", sa.Text(), nullable=False),
