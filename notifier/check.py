@@ -7,6 +7,7 @@ from notifier.check_endpoints import endpoints_amiss
 from notifier.check_sense import doubts, stages_asked_for
 from notifier.check_staff import staff_unknown
 from notifier.check_templates import unrendered
+from notifier.check_topics import topics_unknown
 from notifier.delivery import trial_of
 from notifier.followups import Entered, FollowUp, FollowUps
 from notifier.followups_file import what_reads
@@ -32,6 +33,7 @@ def check(directory: Path) -> Findings:
             *unrendered(directory, source, follow_ups),
             *endpoints_amiss(directory, source, follow_ups),
             *staff_unknown(directory, source, follow_ups),
+            *topics_unknown(directory, source, follow_ups),
             *(doubt for follow_up in follow_ups.values() for doubt in doubts(source, follow_up)),
         ),
         counts={"follow-up": len(follow_ups), "template": len(templates)},

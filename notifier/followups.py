@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from services.conditions import Condition
-from services.contracts.storefront import Delivery
+from services.contracts.storefront import Delivery, topic_name
 
 BEFORE_ALL: Final = datetime(1900, 1, 1, tzinfo=UTC)
 """No event lies before it."""
@@ -112,8 +112,9 @@ class FollowUp:
 
     Times count from when the transition happened, not from when we heard of it; `max_age` from when a step was due.
     `holdout` is the share of customers, 0 to 1, who get none of it, to tell its worth by. `delivery` goes before the
-    storefront's. `resend_unknown`: when nobody can say whether the mail went out, send it once more under the same
-    Message-ID. `since`: moves from before it was in force do not start it, however late they are heard of.
+    storefront's. `topic` is what its marketing is about, for who wants none of that. `resend_unknown`: when nobody can
+    say whether the mail went out, send it once more under the same Message-ID. `since`: moves from before it was in
+    force do not start it, however late they are heard of.
     """
 
     name: str
@@ -130,6 +131,7 @@ class FollowUp:
     priority: int = 0
     holdout: float = 0.0
     delivery: Delivery | None = None
+    topic: str | None = None
     resend_unknown: bool = False
     since: datetime = BEFORE_ALL
 
@@ -139,7 +141,9 @@ class FollowUp:
 
     def consents(self, channel: str) -> tuple[str, ...]:
         """The names in `Profile.consent` under which a no stops it on this channel."""
-        return (channel,) if self.marketing else ()
+        if not self.marketing:
+            return ()
+        return (channel,) if self.topic is None else (channel, topic_name(self.topic))
 
     @property
     def templates(self) -> tuple[str, ...]:

@@ -63,6 +63,8 @@ def _made(name: str, written: FollowUpWritten, slips: Slips) -> FollowUp | None:
     steps = read_steps(written, names, slips)
     if purpose is Purpose.MARKETING and any(step.to_staff for step in steps):
         slips.add(["purpose"], "what goes to the shop's own people is no marketing; write `transactional`")
+    if written.topic is not None and purpose is not Purpose.MARKETING:
+        slips.add(["topic"], "only marketing can be refused by its topic; take it out, or write `purpose: marketing`")
     holdout = _share(written.holdout, slips)
     if stage is None or max_age is None or once is None or not steps:
         return None
@@ -82,6 +84,7 @@ def _made(name: str, written: FollowUpWritten, slips: Slips) -> FollowUp | None:
         priority=written.priority,
         holdout=holdout,
         delivery=written.delivery,
+        topic=written.topic,
         resend_unknown=written.resend_unknown,
     )
 

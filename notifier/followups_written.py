@@ -126,6 +126,13 @@ class FollowUpWritten(StepWritten, frozen=True, kw_only=True, forbid_unknown_fie
     delivery: Annotated[
         Delivery | None, Meta(description="To whom it goes, other than the storefront says.", examples=["shadow"])
     ] = None
+    topic: Annotated[
+        str | None,
+        Meta(
+            description="Of marketing: which of the storefront's `topics` it is about, for who wants none of that.",
+            examples=["news"],
+        ),
+    ] = None
     resend_unknown: Annotated[
         bool,
         Meta(description="Send it again if nobody can say whether it went out. Transactional mail only."),

@@ -8,7 +8,7 @@ from notifier.followups import WEBHOOK, FollowUp, Step
 from services.contracts.changes import Profile
 from services.contracts.events import SaidBy
 from services.contracts.reasons import Reason
-from services.contracts.storefront import Storefront
+from services.contracts.storefront import Storefront, topic_name
 
 CLAIM_TRACKS: Final = frozenset({"cart", "order"})
 """What an address that only a browser said may be mailed about: its cart reminder or its confirmation."""
@@ -52,12 +52,19 @@ def _reach(channel: str, follow_up: FollowUp, step: Step, storefront: Storefront
     said = customer.profile.consent.get(channel)
     if follow_up.marketing and said is False:
         return Reason.CONSENT_WITHDRAWN
+    if follow_up.marketing and follow_up.topic is not None and _refuses(customer.profile, follow_up.topic):
+        return Reason.TOPIC_REFUSED
     if channel == WEBHOOK:  # a program of the shop's own: nobody is addressed, so nobody need have said yes
         declared = step.endpoint in storefront.endpoints
         return Aim(channel=channel, address=step.endpoint) if step.endpoint and declared else Reason.NOT_CONFIGURED
     if follow_up.marketing and not said and not storefront.assume_consent:
         return Reason.NO_CONSENT
     return _address(channel, follow_up, customer)
+
+
+def _refuses(profile: Profile, topic: str) -> bool:
+    """Who has said nothing of it goes by what they said of the channel."""
+    return profile.consent.get(topic_name(topic)) is False
 
 
 def _staff(channel: str, storefront: Storefront, customer: Reachable) -> Aim | Reason:

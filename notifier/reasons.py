@@ -10,6 +10,7 @@ RECONSIDERED: Final = frozenset(
         Reason.NO_ADDRESS,
         Reason.BAD_ADDRESS,
         Reason.CONSENT_WITHDRAWN,
+        Reason.TOPIC_REFUSED,
         Reason.NO_CONSENT,
         Reason.CLAIM_NOT_ENOUGH,
         Reason.CLAIM_SPENT,

@@ -20,7 +20,7 @@ from notifier.followups import FollowUps
 from notifier.metrics import FORGOTTEN
 from notifier.status import DUE, UNSENT, Status
 from notifier.store import UNAVAILABLE
-from notifier.tables import kept_from, messages, spent_occasions
+from notifier.tables import answers, kept_from, messages, spent_occasions
 from services.errors import NoShop
 from services.postgres import among, transaction
 
@@ -82,6 +82,7 @@ async def _forget(connection: AsyncConnection, before: datetime) -> int:
     mark = insert(kept_from).values(row=1, at=before)
     later = sa.func.greatest(kept_from.c.at, mark.excluded.at)
     await connection.execute(mark.on_conflict_do_update(index_elements=[kept_from.c.row], set_={"at": later}))
+    await connection.execute(sa.delete(answers).where(among(answers.c.message_id, found)))
     await connection.execute(sa.delete(messages).where(gone))
     return len(found)
 

@@ -18,7 +18,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from services.contracts.storefront import Look, Sender, Storefront
+from services.contracts.storefront import MOST_TOPICS, TOPIC, Look, Sender, Storefront
 from services.errors import ShopError
 from services.shapes import Fitted, fit, spoken
 
@@ -242,10 +242,21 @@ def _slips_of(storefront: Storefront) -> Iterator[tuple[Path_, str]]:
         for key, said in (("from", storefront.quiet_hours.from_), ("to", storefront.quiet_hours.to)):
             if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", said):
                 yield ["quiet_hours", key], f"`{said}` is no time of day; write it as in 21:00"
+    yield from _slips_of_topics(storefront)
     for channel, cap in storefront.caps.items():
         for key, most in (("day", cap.day), ("week", cap.week)):
             if most is not None and most < 0:
                 yield ["caps", channel, key], f"there is no fewer than none; write 0 for nothing on `{channel}`"
+
+
+def _slips_of_topics(storefront: Storefront) -> Iterator[tuple[Path_, str]]:
+    if (many := len(storefront.topics)) > MOST_TOPICS:
+        yield ["topics"], f"these are {many} topics; nobody reads more than {MOST_TOPICS} on one page"
+    for topic, called in storefront.topics.items():
+        if not re.fullmatch(TOPIC, topic):
+            yield ["topics", topic], f"`{topic}` can't name a topic; use a-z, 0-9 and -, as in `news`"
+        if not any(called.values()):
+            yield ["topics", topic], "what customers read is not said; write it as in {en: What is new}"
 
 
 def default_shop() -> Path:

@@ -5,17 +5,22 @@ while no server has given one, and its traits never become the text of a mail. W
 click that the notifier says was theirs makes an address of the claim.
 """
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 
 from services.contracts.changes import Address, Profile
 from services.contracts.events import Event, Name, SaidBy, is_of_a_message
 from services.contracts.identity import IdentityKind
+from services.contracts.storefront import TOPIC, topic_name
 
 MAX_TRAITS = 200
 CHANNELS = {"email": IdentityKind.EMAIL, "sms": IdentityKind.PHONE}
 CONSENTED = ("email", "sms", "push", "webhook")
 """The channels that somebody can say yes or no to marketing on."""
+MOST_TOPICS_SAID = 100
+"""Of one customer: shops rename their topics, and anybody's web page may refuse any."""
+_TOPIC = re.compile(topic_name(TOPIC))
 
 
 def profile_after(profile: Profile, event: Event) -> Profile:
@@ -66,15 +71,21 @@ def _confirmed(before: dict[str, Address], event: Event) -> dict[str, Address]:
 
 
 def _consent_after(before: dict[str, bool], event: Event) -> dict[str, bool]:
-    said = {channel: yes for channel, yes in _said_of_consent(event) if not yes or event.said_by is SaidBy.SERVER}
-    return {**before, **said} if said else before
+    said = {name: yes for name, yes in _said_of_consent(event) if not yes or event.said_by is SaidBy.SERVER}
+    if not said:
+        return before
+    topics = sum(_TOPIC.fullmatch(name) is not None for name in before)
+    new = [name for name in said if name not in before and _TOPIC.fullmatch(name)]
+    beyond = frozenset(new[max(MOST_TOPICS_SAID - topics, 0) :])
+    return {**before, **{name: yes for name, yes in said.items() if name not in beyond}}
 
 
 def _said_of_consent(event: Event) -> Iterator[tuple[str, bool]]:
-    """By the trait `consent`, `{"sms": true}`; of email by events of its own, which are the later word."""
+    """By the trait `consent`, `{"sms": true, "topic:news": false}`; of email by events of its own, the later word."""
     of_each = event.traits.get("consent")
     if isinstance(of_each, dict):
-        yield from ((channel, of_each[channel]) for channel in CONSENTED if isinstance(of_each.get(channel), bool))
+        topics = sorted(name for name in of_each if _TOPIC.fullmatch(name))
+        yield from ((name, of_each[name]) for name in (*CONSENTED, *topics) if isinstance(of_each.get(name), bool))
     if event.name == Name.EMAIL_UNSUBSCRIBED:
         yield "email", False
     if event.name == Name.EMAIL_SUBSCRIBED:

@@ -24,6 +24,10 @@ class Form:
     def one(self, name: str) -> str:
         return self.fields.get(name, [""])[-1]
 
+    def shows(self, name: str, *, always: bool) -> bool:
+        """Whether the page that was filled in had such a box: what nobody saw, nobody left out."""
+        return self.has("shown", name) or (always and "shown" not in self.fields)
+
     def has(self, name: str, value: str) -> bool:
         return value in self.fields.get(name, [])
 

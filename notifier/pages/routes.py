@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -22,9 +22,9 @@ from notifier.pages import forms
 from notifier.pages.noting import Noting
 from notifier.pages.pace import Pace
 from notifier.pages.showing import Reader, page, reader_of, said, stranger
+from notifier.pages.wishes import wishes_of
 from notifier.saying import About
 from notifier.store import UNAVAILABLE
-from notifier.suppression import NOTHING, place_of, standing
 from notifier.surveys import SCALES
 from services.contracts.storefront import Storefront
 from services.errors import NoShop
@@ -135,16 +135,17 @@ class Pages:
     async def _preferences(self, request: Request, opened: Opened) -> Response:
         reader, words, about = opened.reader, opened.reader.words, opened.about
         async with self._engine.connect() as connection:
-            wanted = await _wanted(connection, opened)
+            wishes = await wishes_of(connection, about, opened.storefront, words)
         if request.method != "POST":
             text = reader.said(words.preferences_text)
-            return page(reader, "preferences", words.preferences_title, text=text, channels=wanted)
+            return page(reader, "preferences", words.preferences_title, text=text, wishes=wishes)
         form = await forms.read(request)
         now = self._clock()
         async with transaction(self._engine) as connection:
-            for channel, before in wanted.items():
-                if (yes := form.has("want", channel)) != before:
-                    await feedback.consented(connection, about, channel, yes=yes, now=now)
+            for wish in wishes:
+                yes = form.has("want", wish.name)
+                if yes != wish.wanted and form.shows(wish.name, always=not wish.topic):
+                    await feedback.consented(connection, about, wish.name, yes=yes, now=now)
             await say(connection, [saying.answered_by_hand(about, Act.PREFERENCES, now)], now)
         return said(reader, words.saved, preferences=self._preferences_of(opened))
 
@@ -191,17 +192,3 @@ class Pages:
         async with transaction(self._engine) as connection:
             await feedback.answered(connection, about, kind, score, comment, now=now)
             await say(connection, [saying.answered_by_hand(about, Act.ANSWER, now)], now)
-
-
-async def _wanted(connection: AsyncConnection, opened: Opened) -> dict[str, bool]:
-    """The channels that could reach them, and whether marketing goes there now."""
-    about, storefront = opened.about, opened.storefront
-    profile = about.profile
-    place = place_of(about.storefront, about.address or "")
-    against = (await standing(connection, [place])).get(place, NOTHING)
-    found = {}
-    for channel in opened.reader.words.channels:
-        if channel == "email" or channel in profile.addresses or channel in profile.consent:
-            found[channel] = profile.consent.get(channel, storefront.assume_consent)
-    found["email"] = found["email"] and against.against(marketing=True) is None
-    return found

@@ -37,6 +37,7 @@ class Words:
     preferences_title: str
     preferences_text: str
     channels: dict[str, str]
+    preferences_topics: str
     preferences_orders: str
     preferences_button: str
     saved: Said
@@ -74,6 +75,7 @@ EN: Final = Words(
         "sms": "Offers and reminders by text message",
         "push": "Offers and reminders as notifications",
     },
+    preferences_topics="What would you like to hear of?",
     preferences_orders="Mail about your orders comes in any case.",
     preferences_button="Save",
     saved=Said(title="Saved.", text="We keep to it from now on."),
@@ -124,6 +126,7 @@ DE: Final = Words(
         "sms": "Angebote und Erinnerungen per SMS",
         "push": "Angebote und Erinnerungen als Mitteilung",
     },
+    preferences_topics="Wovon möchten Sie hören?",
     preferences_orders="Post zu Ihren Bestellungen kommt in jedem Fall.",
     preferences_button="Speichern",
     saved=Said(title="Gespeichert.", text="Wir halten uns ab jetzt daran."),

@@ -58,7 +58,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a customer beside the stages.
 
     `traits` were said by a server and may stand in a mail; `claims` only by a browser: good for conditions, never for
-    the text of a mail. `consent` maps a channel (`email`) to True (granted) or False (withdrawn); absent is unknown.
+    the text of a mail. `consent` maps a channel (`email`) or a topic of marketing (`topic:news`) to
+    True (granted) or False (withdrawn); absent is unknown.
     `root` stays the same for as long as there is the customer; None until anything else of the profile was said.
     """
 

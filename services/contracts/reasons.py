@@ -15,6 +15,7 @@ class Reason(StrEnum):
     NO_ADDRESS = "no_address"
     BAD_ADDRESS = "bad_address"
     CONSENT_WITHDRAWN = "consent_withdrawn"
+    TOPIC_REFUSED = "topic_refused"
     NO_CONSENT = "no_consent"
     SUPPRESSED = "suppressed"
     CLAIM_NOT_ENOUGH = "claim_not_enough"
@@ -45,6 +46,7 @@ IN_WORDS: Final = {
     Reason.NO_ADDRESS: "nobody has told us an address",
     Reason.BAD_ADDRESS: "the address is none that mail can go to",
     Reason.CONSENT_WITHDRAWN: "they said no to this channel",
+    Reason.TOPIC_REFUSED: "they unsubscribed from its topic",
     Reason.NO_CONSENT: "they have not said yes to this channel",
     Reason.SUPPRESSED: "something stands against this address; the message's `answer` says what",
     Reason.CLAIM_NOT_ENOUGH: "only a web page said this address, and this is not about a cart or an order",

@@ -45,6 +45,10 @@ class Redirect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 Delivery = Literal["live", "shadow"] | Redirect
 """`live` to customers; `shadow` to nobody: what would have gone out is only written down."""
+TOPIC: Final = "[a-z0-9][a-z0-9-]{0,39}"
+"""What a topic may be called."""
+MOST_TOPICS: Final = 20
+"""As many as anybody reads on one page."""
 MARKETING_STOPS_IN: Final = {"satisfaction": ["unhappy"]}
 """Whoever is unhappy is a case for a person, and not somebody to send offers to. Every preset has the track."""
 
@@ -122,6 +126,13 @@ class Storefront(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         dict[str, list[str]],
         Meta(description="By track the stages in which a customer gets no marketing."),
     ] = msgspec.field(default_factory=MARKETING_STOPS_IN.copy)
+    topics: Annotated[
+        dict[str, dict[str, str]],
+        Meta(
+            description="What marketing is about, as customers can choose of it: by name, what the page calls it.",
+            examples=[{"news": {"en": "What is new", "de": "Neuigkeiten"}}],
+        ),
+    ] = {}
     double_opt_in: Annotated[
         bool,
         Meta(description="May a web page ask for news? It counts once it is confirmed by a link in a mail."),
@@ -136,6 +147,11 @@ class Storefront(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     endpoints: Annotated[
         dict[str, Endpoint], Meta(description="Where steps with `channel: webhook` go, each by its name.")
     ] = {}
+
+
+def topic_name(topic: str) -> str:
+    """How a topic stands in a customer's consent, beside the channels."""
+    return f"topic:{topic}"
 
 
 StorefrontsWritten = dict[str, Storefront]

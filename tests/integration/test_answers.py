@@ -211,3 +211,36 @@ async def test_who_changes_their_mind_on_the_page_is_mailed_again(customer: Visi
         return await status(customer, "lessons", 2) == ("sent", None)
 
     await eventually(second_lesson)
+
+
+async def test_who_wants_nothing_of_a_topic_gets_no_more_of_it_and_all_the_rest(
+    customer: Visit, eventually: Eventually
+) -> None:
+    assert await status(customer, "lessons", 2) == ("pending", None)
+    preferences = await link_to(customer, "preferences")
+    assert "How to grow ferns" in (await customer.http.get(preferences)).text
+    await customer.http.post(preferences, data={"shown": ["email", "topic:lessons"], "want": "email"})
+
+    async def withheld() -> bool:
+        return await status(customer, "lessons", 2) == ("withheld", "topic_refused")
+
+    async def known() -> bool:
+        (one,) = await customer.customers()
+        return bool(one["consent"] == {"topic:lessons": False})
+
+    await eventually(withheld)
+    await eventually(known)
+    await customer.post("Product Added", properties={"cart_id": f"c-{customer.run}", **FERN})
+
+    async def reminded() -> bool:
+        return await status(customer, "abandoned-cart", 1) == ("sent", None)
+
+    await eventually(reminded)
+    await customer.http.post(
+        preferences, data={"shown": ["email", "topic:lessons"], "want": ["email", "topic:lessons"]}
+    )
+
+    async def second_lesson() -> bool:
+        return await status(customer, "lessons", 2) == ("sent", None)
+
+    await eventually(second_lesson)

@@ -12,13 +12,13 @@ from notifier import retention
 from notifier.followups import FollowUp, OncePer, Step
 from notifier.retention import Retention
 from notifier.status import Status
-from notifier.tables import kept_from, messages, spent_occasions
+from notifier.tables import answers, kept_from, messages, spent_occasions
 from services.contracts.changes import Transition
 from services.errors import NoShop
 from services.postgres import transaction
 from tests.integration.notifier_sending import World, drained, fresh_world
 from tests.integration.notifier_world import database
-from tests.unit.notifier.builders import ABANDONED_CART, NOON, THANK_YOU, transition
+from tests.unit.notifier.builders import ABANDONED_CART, NOON, THANK_YOU, transition, uid
 from tests.unit.notifier.test_plan import table
 
 KEPT = timedelta(days=730)
@@ -83,6 +83,17 @@ async def test_what_ended_long_ago_goes_and_what_did_not_stays(world: World) -> 
     await drained(world.worker())
     await forget(world)
     assert await world.rows() == [(Status.SENT, None)]
+
+
+async def test_what_was_answered_by_a_message_goes_with_it(world: World) -> None:
+    await reminded(world)
+    async with transaction(world.engine) as connection:
+        message = await connection.scalar(sa.select(messages.c.id))
+        values = [{"message_id": one, "kind": "nps", "number": 1, "event_id": "e"} for one in (message, uid("other"))]
+        await connection.execute(sa.insert(answers), values)
+    await forget(world)
+    async with world.engine.connect() as connection:
+        assert list(await connection.scalars(sa.select(answers.c.message_id))) == [uid("other")]
 
 
 async def test_a_cart_that_was_reminded_of_is_not_again_once_nobody_keeps_the_message(world: World) -> None:

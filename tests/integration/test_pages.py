@@ -48,6 +48,7 @@ SHOP = Shop(
             timezone="Europe/Berlin",
             sender=Sender(name="Fern & Fable", email="hello@shop.example"),
             assume_consent=True,
+            topics={"news": {"en": "What is new", "de": "Neuigkeiten"}, "offers": {"de": "Angebote & mehr"}},
         )
     },
 )
@@ -214,6 +215,22 @@ async def test_a_channel_that_reaches_them_can_be_chosen_by_itself(engine: Async
     said = {event.name: event for event in await other.said()}
     assert said["Customer Identified"].traits == {"consent": {"sms": False}}
     assert "Email Unsubscribed" not in said
+
+
+async def test_a_topic_has_a_box_in_the_readers_language_and_what_was_not_shown_was_not_left_out(world: World) -> None:
+    shown = (await world.http.get(world.links.preferences)).text
+    assert re.findall(r'value="(topic:\w+)" checked> (.*?)</label>', shown) == [
+        ("topic:news", "What is new"),
+        ("topic:offers", "Angebote &amp; mehr"),
+    ]
+    await world.http.post(world.links.preferences, data={"want": "email"})
+    assert await world.names() == ["Message Clicked"], "a page from before there were topics"
+    for _ in range(2):
+        await world.http.post(world.links.preferences, data={"shown": ["email", "topic:news"], "want": "email"})
+    (event,) = [event for event in await world.said() if event.traits]
+    assert (event.name, event.traits) == ("Customer Identified", {"consent": {"topic:news": False}})
+    again = (await world.http.get(world.links.preferences)).text
+    assert ('value="topic:news" checked' in again, 'value="topic:offers" checked' in again) == (False, True)
 
 
 async def test_a_complaint_is_taken_back_by_who_made_it_and_a_dead_address_is_not(

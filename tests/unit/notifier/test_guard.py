@@ -532,3 +532,22 @@ def test_marketing_only_ever_goes_to_who_is_still_there_consents_and_is_known_fr
         and not (said_by is SaidBy.BROWSER and spent)
     )
     assert isinstance(decision, Send) == allowed
+
+
+@pytest.mark.parametrize(
+    ("consent", "decision"),
+    [({}, Send), ({"topic:offers": True}, Send), ({"topic:news": False}, Send), ({"topic:offers": False}, Withhold)],
+)
+def test_who_wants_nothing_of_a_topic_gets_none_of_it(consent: dict[str, bool], decision: type) -> None:
+    offers = replace(ABANDONED_CART, topic="offers")
+    assert isinstance(asked(follow_up=offers, who=profile(consent=consent)), decision)
+
+
+def test_a_topic_that_is_refused_is_the_reason_that_is_told_and_no_matter_of_what_is_transactional() -> None:
+    no = profile(consent={"topic:offers": False})
+    assert asked(follow_up=replace(ABANDONED_CART, topic="offers"), who=no) == Withhold(why=Reason.TOPIC_REFUSED)
+    assert isinstance(asked(follow_up=ABANDONED_CART, who=no), Send)
+    thanks = replace(THANK_YOU, topic="offers")
+    assert isinstance(asked(follow_up=thanks, instance=order(), who=no), Send)
+    assert (ABANDONED_CART.consents("email"), thanks.consents("email")) == (("email",), ())
+    assert replace(ABANDONED_CART, topic="offers").consents("email") == ("email", "topic:offers")

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from services.contracts.changes import Address
 from services.contracts.events import OF_A_MESSAGE, SaidBy
 from stage_engine.history import Entry
+from stage_engine.profile import MOST_TOPICS_SAID
 from tests.unit.stage_engine.builders import added, event, ordered, see, trusting
 
 MAIL = {"user_id": "u1", "email": "a@b.c"}
@@ -76,6 +77,29 @@ def test_a_browsers_subscription_is_a_request_that_a_confirming_grants() -> None
     seen = see(asked, of_a_message("Email Subscribed", "1m", {"user_id": "u1"}))
     assert (seen.stage("opt_in"), seen.stage("newsletter")) == ("confirmed", "subscribed")
     assert seen.state.profile.consent == {"email": True}
+
+
+def test_topics_stand_beside_the_channels_and_anybody_may_refuse_some() -> None:
+    said = {"topic:news": True, "topic:Not a name": True, "topic:": True, "topic:offers": "no"}
+    seen = see(event("Customer Identified", "0s", traits={"consent": said}))
+    assert seen.state.profile.consent == {"topic:news": True}
+    page = {"topic:news": False, "topic:offers": True}
+    seen = see(
+        event("Customer Identified", "0s", traits={"consent": said}),
+        event("Customer Identified", "1s", by="browser", traits={"consent": page}),
+    )
+    assert seen.state.profile.consent == {"topic:news": False}
+
+
+def test_what_refuses_a_thousand_topics_fills_no_profile() -> None:
+    flood = {f"topic:t{n}": False for n in range(1_000)}
+    seen = see(
+        event("Customer Identified", "0s", traits={"consent": {"topic:news": True, "email": True}}),
+        event("Customer Identified", "1s", by="browser", traits={"consent": flood}),
+        event("Customer Identified", "2s", by="browser", traits={"consent": {**flood, "topic:news": False}}),
+    )
+    assert len(seen.state.profile.consent) == MOST_TOPICS_SAID + 1
+    assert seen.state.profile.consent["topic:news"] is False, "what is known can always be said otherwise"
 
 
 def test_consent_is_said_for_each_channel_by_the_trait_of_that_name() -> None:
