@@ -6,6 +6,7 @@ from uuid import UUID
 import structlog
 
 from notifier import shown
+from notifier.addresses import deliverable
 from notifier.channels.channel import Content, Payload
 from notifier.claimed import Claimed
 from notifier.content import Concerned, Material, content_of
@@ -20,6 +21,7 @@ from notifier.status import Status
 from notifier.tracking import tracked
 from notifier.webhook_payload import payload_of
 from services.contracts.changes import Profile
+from services.contracts.events import SaidBy
 from services.contracts.reasons import Reason
 from services.contracts.storefront import Endpoint, Storefront
 
@@ -97,19 +99,22 @@ def _payload(claimed: Claimed, follow_up: FollowUp, endpoint: Endpoint, send: Se
 
 
 def concerned(customer: Customer, instance: Instance, transition: UUID | None, links: Links) -> Concerned:
-    """Of whom the shop's own people are told, and what they said: what the rule that moved them looked at."""
+    """Of whom the shop's own people are told, and what they said: what the rule that moved them looked at.
+
+    An address that only a web page said may be a stranger's: nobody is to write there.
+    """
     profile = customer.profile
-    names = (profile.traits.get(name) for name in ("first_name", "last_name"))
-    addresses = {channel: address.value for channel, address in profile.addresses.items()}
+    names = (shown.line(profile.traits.get(name)) for name in ("first_name", "last_name"))
+    said = {kind: a.value for kind, a in profile.addresses.items() if a.said_by is SaidBy.SERVER}
     move = next((move for move in instance.moves if move.id == transition), None)
     survey, score = next(iter(move.facts.items()), (None, None)) if move is not None else (None, None)
     return Concerned(
         id=str(customer.id),
-        name=" ".join(name for name in names if isinstance(name, str)) or None,
-        email=addresses.get("email"),
-        phone=addresses.get("sms"),
+        name=" ".join(name for name in names if name) or None,
+        email=deliverable(said.get("email", "")),
+        phone=shown.line(said.get("sms")) or None,
         survey=survey,
-        score=None if score is None else str(score),
+        score=None if score is None else shown.line(str(score)),
         comment=shown.words(instance.subject.comment),
         page=links.customer(str(customer.id)),
     )

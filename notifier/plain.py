@@ -27,7 +27,7 @@ _MANY_LINES: Final = re.compile(r"\n{3,}")
 
 def plain_text(page: str) -> str:
     body = _PICTURES.sub("", _COMMENTS.sub("", page))
-    body = _LINKS.sub(r"\2 (\1)", body)
+    body = _LINKS.sub(_link, body)
     body = _BREAKS.sub(r"\1", body)
     body = _CELLS.sub(_cell, _ROWS.sub(r"<\1div>", body)).replace("</td>", "</span>")
     body = body.replace("</div>", "</div><p></p>")
@@ -39,3 +39,8 @@ def plain_text(page: str) -> str:
 def _cell(found: re.Match[str]) -> str:
     before = " " if found[1] is None else html.unescape(found[1]).replace("\n", "<br>")
     return f"{before}<span>"
+
+
+def _link(found: re.Match[str]) -> str:
+    """In an attribute `<` stands for itself; beside the words it would begin a tag."""
+    return f"{found[2]} ({found[1].replace('<', '&lt;').replace('>', '&gt;')})"

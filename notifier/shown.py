@@ -16,6 +16,8 @@ MOST_OF_ONE: Final = 9999
 LONGEST_WORDS: Final = 900
 """Less than the engine keeps of a comment, so that what was cut shows it."""
 MOST_LINES: Final = 30
+_IN_NO_MAIL: Final = "\x7f\ufffe\uffff"
+"""Beside what is below the blank. MJML is XML, which has no word for the last two: one in a name, and nothing goes."""
 
 
 def line(value: object) -> str:
@@ -34,7 +36,7 @@ def words(value: object) -> tuple[str, ...]:
 
 
 def _line(text: str) -> str:
-    return " ".join("".join(c if c >= " " and c != "\x7f" else " " for c in text).split())
+    return " ".join("".join(c if c >= " " and c not in _IN_NO_MAIL else " " for c in text).split())
 
 
 def quantity(value: object) -> int:

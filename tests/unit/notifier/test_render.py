@@ -119,6 +119,17 @@ def test_a_share_is_written_as_it_is_written_there(said: str, locale: str, shown
     assert worth(said, Locale(locale)) == shown
 
 
+def test_a_link_with_brackets_in_it_takes_nothing_out_of_the_text() -> None:
+    rendered = mail(MUG | {"url": 'https://shop.example/?a="><script>'}, value="37.00")
+    assert 'Stoneware Mug (https://shop.example/?a="><script>)' in rendered.text
+    assert "Total: €37.00" in rendered.text
+
+
+@pytest.mark.parametrize("sign", ["\ufffe", "\uffff", "\x1b"])
+def test_signs_that_no_mail_can_hold_are_left_out(sign: str) -> None:
+    assert "Stone ware" in mail(MUG | {"name": f"Stone{sign}ware"}, traits={"first_name": f"Ada{sign}"}).text
+
+
 def test_a_cart_of_which_not_everything_has_a_price_has_no_total() -> None:
     """Its value is the sum of what has one: less than what they would pay."""
     unpriced = {"product_id": "p2", "name": "Fern", "quantity": 1}

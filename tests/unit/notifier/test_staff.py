@@ -90,7 +90,7 @@ url(https://evil.example/y.png) & javascript:alert(1)
 Das ist „kaputt“ — 壊れた"""
 
 
-def told_of(comment: str | None, language: str = "en") -> Rendered:
+def told_of(comment: str | None, language: str = "en", profile: Profile | None = None) -> Rendered:
     """As it is written for an unhappy customer who wrote this."""
     move = Move(
         id=uid("move"),
@@ -111,7 +111,8 @@ def told_of(comment: str | None, language: str = "en") -> Rendered:
         moves=(move,),
         moved_by=0,
     )
-    ann = Customer(id=uid("ann"), storefront="main-shop", profile=Profile(traits={"first_name": "Ann"}))
+    profile = profile or Profile(traits={"first_name": "Ann"})
+    ann = Customer(id=uid("ann"), storefront="main-shop", profile=profile)
     storefront = shop(staff="service@shop.example", locale=language)
     content = content_of(
         Material(
@@ -154,11 +155,31 @@ def test_what_a_customer_wrote_is_text_and_leads_nowhere() -> None:
         assert not set("\x00\x07") & set(part)
 
 
+@pytest.mark.parametrize("sign", ["\x00", "\x1b", "\r\nBcc: x@evil.example", "\ufffe", "\uffff", "\x85"])
+def test_signs_that_no_mail_can_hold_keep_nobody_from_being_told(sign: str) -> None:
+    addresses = {"sms": Address(value=f"+49{sign}30", said_by=SaidBy.SERVER)}
+    profile = Profile(traits={"first_name": f"Ann{sign}", "last_name": "Quill"}, addresses=addresses)
+    rendered = told_of(f"It is{sign} broken.", profile=profile)
+    assert rendered.subject.startswith("Ann")
+    assert "Quill is not happy" in rendered.subject
+    assert "\n" not in rendered.subject
+    assert "broken." in rendered.text
+
+
+def test_they_write_to_an_address_that_a_server_said_and_to_nobody_beside() -> None:
+    ann = Address(value="ann?bcc=x@mail.example", said_by=SaidBy.SERVER)
+    rendered = told_of(None, profile=Profile(addresses={"email": ann}))
+    assert "mailto:ann%3Fbcc%3Dx@mail.example" in Links(rendered.html).links
+    claimed = Address(value=ann.value, said_by=SaidBy.BROWSER)
+    assert "ann?" not in told_of(None, profile=Profile(addresses={"email": claimed, "sms": claimed})).text
+
+
 @given(text())
 def test_whatever_they_wrote_they_are_told_of_it_in_bounds(comment: str) -> None:
     shown = words(comment)
     assert len(shown) <= MOST_LINES
     assert sum(map(len, shown)) <= LONGEST_WORDS + 1
+    assert not set("\ufffe\uffff") & set("".join(shown))
     assert all(line and line == line.strip() and len(line.splitlines()) == 1 for line in shown)
 
 
