@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
+from notifier.shown import amount, quantity
 from services.contracts.changes import Subject
 from services.contracts.products import Product, Variant
 
@@ -115,8 +116,9 @@ def filled(subject: Subject, catalogue: Catalogue, *, address: str) -> Subject:
         if entry is not None and entry.currency and currency is None and not any("price" in one for one in items):
             currency = entry.currency
         items.append(item if entry is None else _filled(item, entry, currency, address))
-    of_the_told = subject.value in (None, _sum(item for item in subject.items if "price" in item))
-    value = _sum(items) if of_the_told else subject.value
+    of_the_told = subject.value is None or amount(subject.value) == _sum(i for i in subject.items if "price" in i)
+    summed = _sum(items)
+    value = subject.value if not of_the_told else None if summed is None else format(summed, "f")
     return msgspec.structs.replace(subject, items=items, value=value, currency=currency)
 
 
@@ -143,14 +145,11 @@ def _absolute(link: str | None, address: str) -> str | None:
     return f"{address.rstrip('/')}{link}" if link is not None and link.startswith("/") else link
 
 
-def _sum(items: Iterable[Mapping[str, Any]]) -> str | None:
+def _sum(items: Iterable[Mapping[str, Any]]) -> Decimal | None:
     """Of all, where each has a price."""
-    lines = list(items)
-    try:
-        amounts = [Decimal(str(item["price"])) * int(item.get("quantity", 1)) for item in lines]
-    except (KeyError, ValueError, InvalidOperation):
-        return None
-    return format(sum(amounts, Decimal()), "f") if lines else None
+    lines = [(amount(item.get("price")), quantity(item.get("quantity"))) for item in items]
+    prices = [price * count for price, count in lines if price is not None]
+    return sum(prices, Decimal()) if prices and len(prices) == len(lines) else None
 
 
 def _text(value: object) -> str | None:

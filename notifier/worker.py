@@ -38,6 +38,8 @@ log = structlog.get_logger()
 CLAIMED_AT_ONCE: Final = 50
 """Most due messages of a shop with many guests have no address: they are settled in bulk, and only mail waits."""
 SWEEP_EVERY: Final = timedelta(seconds=5)
+AFTER_STUMBLING: Final = timedelta(minutes=5)
+"""Somebody may mend it, within the message's max_age."""
 LOOK_WHILE_SENDING: Final = timedelta(seconds=0.5)
 """While one lane waits for answers it is looked so often for what is due in others."""
 
@@ -202,7 +204,7 @@ class Worker:
                 beside=beside[one.message.id],
                 switches=self._switches,
             )
-            decided = self._decide_one(one, terms, seen, now)
+            decided = self._decided(one, terms, seen, now)
             if isinstance(decided, Ready):
                 ready.append(decided)
             else:
@@ -223,6 +225,22 @@ class Worker:
             else one
             for one in claimed
         ]
+
+    def _decided(self, claimed: Claimed, terms: Terms, seen: Seen, now: datetime) -> Ready | Settled:
+        """What stumbles over a bug of ours is put off by itself: else it would end this process, and then the next."""
+        try:
+            return self._decide_one(claimed, terms, seen, now)
+        except Exception as error:
+            log.exception("a message can't be decided", message=str(claimed.message.id), follow_up=claimed.follow_up)
+            over = now >= claimed.message.expires_at
+            MESSAGES.labels(claimed.follow_up, str(Status.DEAD) if over else "stumbled").inc()
+            return Settled(
+                id=claimed.message.id,
+                status=Status.DEAD if over else Status.PENDING,
+                due_at=None if over else min(now + AFTER_STUMBLING, claimed.message.expires_at),
+                reason=Reason.STUMBLED,
+                answer=type(error).__name__,
+            )
 
     def _decide_one(self, claimed: Claimed, terms: Terms, seen: Seen, now: datetime) -> Ready | Settled:
         follow_up = terms.follow_ups.get(claimed.follow_up)

@@ -35,6 +35,7 @@ class Reason(StrEnum):
     PACED = "paced"
     PAUSED = "paused"
     RENDER_FAILED = "render_failed"
+    STUMBLED = "stumbled"
 
 
 IN_WORDS: Final = {
@@ -66,6 +67,7 @@ IN_WORDS: Final = {
     Reason.PACED: "as much as its provider bears has just gone there",
     Reason.PAUSED: "it is paused; `stagepost switches` says by whom and why",
     Reason.RENDER_FAILED: "it could not be written; the message's `answer` says why",
+    Reason.STUMBLED: "deciding about it met a fault of ours, which stands in the notifier's log",
 }
 """For who looks at one message; docs/followups.md says what follows from each."""
 

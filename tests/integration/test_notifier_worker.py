@@ -1,7 +1,9 @@
 """From a change to a mail, on a real Postgres and a real SMTP server: what goes out, what does not, and never twice."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
+from typing import cast
 
 from notifier import reads
 from notifier.claimed import Claimed
@@ -11,12 +13,13 @@ from notifier.outcomes import Delivered
 from notifier.queue import CLAIM_LEASE, Queue
 from notifier.status import Status
 from notifier.worker import SWEEP_EVERY
+from services.conditions import Condition
 from services.contracts.changes import Subject
 from services.contracts.events import SaidBy
 from services.contracts.reasons import Reason
-from tests.integration.notifier_sending import LEASE, World, drained
+from tests.integration.notifier_sending import LEASE, World, drained, follow
 from tests.integration.notifier_world import smtp_server
-from tests.unit.notifier.builders import changed, retracted, send_to, transition, uid
+from tests.unit.notifier.builders import ABANDONED_CART, THANK_YOU, changed, retracted, send_to, transition, uid
 
 ABANDONED = transition("abandoned")
 PLACED = transition("placed", track="order", instance="order-1", cause="o1")
@@ -34,6 +37,28 @@ async def test_an_abandoned_cart_is_mailed_once(world: World) -> None:
     (mail,) = world.server.taken
     assert mail.rcpt_tos == ["ada@mail.example"]
     assert b"37.00" in bytes(mail.original_content or b"")
+
+
+class Stumbling:
+    """A condition that has a bug."""
+
+    def holds(self, _: object) -> bool:
+        raise RecursionError
+
+
+async def test_a_message_that_stumbles_over_a_bug_holds_up_no_other_and_is_not_tried_for_ever(world: World) -> None:
+    await world.know()
+    world.follow_ups = follow(replace(ABANDONED_CART, condition=cast("Condition", Stumbling())), THANK_YOU)
+    await world.move(ABANDONED)
+    await world.move(PLACED)
+    worker = world.worker()
+    await drained(worker)
+    assert len(world.server.taken) == 1
+    rows = await world.rows()
+    assert sorted(rows) == [(Status.PENDING, Reason.STUMBLED), (Status.SENT, None)]
+    await world.pass_by(timedelta(days=2))
+    await drained(worker)
+    assert sorted(await world.rows()) == [(Status.SENT, None), (Status.WITHHELD, Reason.TOO_OLD)]
 
 
 async def test_an_order_while_the_reminder_waits_cancels_it(world: World) -> None:

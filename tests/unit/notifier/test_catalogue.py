@@ -108,6 +108,10 @@ def test_a_sum_of_the_lines_that_had_a_price_grows_with_those_that_get_one() -> 
     assert filled(cart, CATALOGUE, address=AT).value == "35.00"
     unknown = msgspec.structs.replace(cart, items=[*cart.items, {"product_id": "?", "quantity": 1}])
     assert filled(unknown, CATALOGUE, address=AT).value is None
+    fine = msgspec.structs.replace(
+        cart, items=[{**told, "price": "0.0125", "quantity": 2}, cart.items[1]], value="0.025"
+    )
+    assert filled(fine, CATALOGUE, address=AT).value == "25.0250", "however many places it is said with"
     order = msgspec.structs.replace(cart, value="14.90")
     assert filled(order, CATALOGUE, address=AT).value == "14.90", "the shop's own, with what it takes for the parcel"
 
