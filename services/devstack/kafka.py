@@ -15,6 +15,8 @@ from services.errors import ConfigurationError
 CLUSTER_ID: Final = "U3RhZ2Vwb3N0RGV2U3RhYw"
 """16 bytes in URL-safe base64. Fixed: a random one may begin with "-", which StorageTool takes for an option."""
 HEAP: Final = "-Xmx512m"
+LIGHT: Final = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""A development broker lives for minutes: it starts with 60 % of the CPU time, which a long life would win back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,7 @@ class Kafka:
         return [
             str(_java()),
             HEAP,
+            *LIGHT,
             "-XX:+ExitOnOutOfMemoryError",
             "--enable-native-access=ALL-UNNAMED",  # what Kafka does and the JVM would warn of
             "--sun-misc-unsafe-memory-access=allow",
