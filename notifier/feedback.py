@@ -4,10 +4,12 @@ Each in the caller's transaction, so that what is suppressed and what is said of
 """
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
 import sqlalchemy as sa
+from msgspec.structs import replace
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -25,7 +27,8 @@ _profile = msgspec.json.Decoder(Profile)
 async def about(connection: AsyncConnection, message: UUID, now: datetime) -> About | None:
     """The message as it stands, with what its customer has chosen by now; None when there is none of this id.
 
-    One that was redirected is none: whoever reads it must not answer, unsubscribe or bounce for the customer.
+    One that was redirected is none: whoever reads it must not answer, unsubscribe or bounce for the customer. Who has
+    become part of another has that one's profile; but for the root, by which they were asked.
     """
     m = messages.c
     row = (
@@ -38,6 +41,7 @@ async def about(connection: AsyncConnection, message: UUID, now: datetime) -> Ab
                 m.customer_id,
                 m.address,
                 sa.func.coalesce(m.to_staff, sa.false()).label("to_staff"),
+                customers.c.part_of,
                 sa.cast(customers.c.profile, sa.Text).label("profile"),
             )
             .join(customers, customers.c.id == m.customer_id)
@@ -46,17 +50,31 @@ async def about(connection: AsyncConnection, message: UUID, now: datetime) -> Ab
     ).one_or_none()
     if row is None:
         return None
-    chosen = await choices.chosen(connection, [row.customer_id], now)
+    customer, profile = row.customer_id, _profile.decode(row.profile)
+    if row.part_of is not None and (now_part_of := await _who_they_are(connection, customer)) is not None:
+        customer, profile = now_part_of.id, replace(_profile.decode(now_part_of.profile), root=profile.root)
+    chosen = await choices.chosen(connection, [customer], now)
     return About(
         message=row.id,
         storefront=row.storefront,
         follow_up=row.follow_up,
         channel=row.channel,
-        customer_id=row.customer_id,
+        customer_id=customer,
         address=row.address,
-        profile=choices.with_chosen(_profile.decode(row.profile), chosen.get(row.customer_id, {})),
+        profile=choices.with_chosen(profile, chosen.get(customer, {})),
         to_staff=row.to_staff,
     )
+
+
+async def _who_they_are(connection: AsyncConnection, customer: UUID) -> Any:  # noqa: ANN401  a row of customers
+    """Whom they have become part of in the end; None where what was read of it does not come to an end yet."""
+    c = customers.c
+    chain = sa.select(c.id, c.part_of).where(c.id == customer).cte("chain", recursive=True)
+    chain = chain.union(sa.select(c.id, c.part_of).join(chain, c.id == chain.c.part_of))
+    end = sa.select(chain.c.id).where(chain.c.part_of.is_(None)).scalar_subquery()
+    return (
+        await connection.execute(sa.select(c.id, sa.cast(c.profile, sa.Text).label("profile")).where(c.id == end))
+    ).one_or_none()
 
 
 async def was_sent(connection: AsyncConnection, message: UUID, now: datetime) -> None:

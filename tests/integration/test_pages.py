@@ -217,6 +217,27 @@ async def test_a_channel_that_reaches_them_can_be_chosen_by_itself(engine: Async
     assert "Email Unsubscribed" not in said
 
 
+async def test_by_a_mail_from_before_they_logged_in_they_choose_for_who_they_are(
+    engine: AsyncEngine, world: World
+) -> None:
+    known = World(engine, world.http, world.clock, world.address)
+    await known.mailed(Profile(consent={"topic:offers": False, "sms": True}, **SMS))
+    async with transaction(engine) as connection:
+        await connection.execute(
+            sa.update(customers).where(customers.c.id == world.customer).values(part_of=known.customer)
+        )
+    form = {"shown": ["email", "sms", "topic:news", "topic:offers"], "want": ["email", "topic:news"]}
+    shown = (await world.http.get(world.links.preferences)).text
+    assert re.findall(r'value="([a-z:]+)" checked', shown) == ["email", "sms", "topic:news"]
+    await world.http.post(world.links.preferences, data=form)
+    assert re.findall(r'value="([a-z:]+)" checked', (await world.http.get(known.links.preferences)).text) == [
+        "email",
+        "topic:news",
+    ]
+    (event,) = [event for event in await world.said() if event.traits]
+    assert (event.traits, event.who.user_id) == ({"consent": {"sms": False}}, str(world.customer)), "as they were asked"
+
+
 async def test_a_topic_has_a_box_in_the_readers_language_and_what_was_not_shown_was_not_left_out(world: World) -> None:
     shown = (await world.http.get(world.links.preferences)).text
     assert re.findall(r'value="(topic:\w+)" checked> (.*?)</label>', shown) == [
