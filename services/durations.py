@@ -4,6 +4,8 @@ import re
 from datetime import timedelta
 
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+LONGEST = timedelta(days=36_525)
+"""A hundred years. Also with what is meant for ever somebody reckons, and dates end at the year 9999, and at 1."""
 _FORM = re.compile(r"(?:\d+[wdhms])+")
 
 
@@ -14,9 +16,12 @@ def parse_duration(text: str) -> timedelta:
         raise ValueError(f"`{text}` is no duration; write it as in 30m, 6h, 90d or 1h30m")
     parts = re.findall(r"(\d+)([wdhms])", bare)
     try:
-        return sum((timedelta(**{_UNITS[unit]: int(count)}) for count, unit in parts), timedelta())
+        found = sum((timedelta(**{_UNITS[unit]: int(count)}) for count, unit in parts), timedelta())
     except (OverflowError, ValueError):  # beyond a million years, or a number of thousands of digits
-        raise ValueError(f"`{text[:40]}` is too long a time") from None
+        found = timedelta.max
+    if found > LONGEST:
+        raise ValueError(f"`{text[:40]}` is too long a time; write at most {LONGEST.days}d")
+    return found
 
 
 def spoken(duration: timedelta) -> str:

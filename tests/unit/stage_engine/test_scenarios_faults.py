@@ -40,8 +40,7 @@ def step(said: str) -> list[str]:
         ),
         ("{given: {event: Product Viewed, said_by: me}}", "2:37 `me` can't be said here; known are: server, browser"),
         ("{advance: soon}", "2:6 `soon` is no duration; write it as in 30m, 6h, 90d or 1h30m"),
-        ("{advance: 99999999999d}", "2:6 `99999999999d` is too long a time"),
-        ("{advance: 40000d}", "2:6 `40000d` is longer than a hundred years"),
+        ("{advance: 40000d}", "2:6 `40000d` is too long a time; write at most 36525d"),
         ("{at: 9999-12-31}", "2:6 9999-12-31 is not within 1900 and 2200: no shop reports such a time"),
         (
             "{at: 0001-01-01T00:00:00+14:00}",
