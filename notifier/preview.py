@@ -10,6 +10,7 @@ from notifier.followups import FollowUp, FollowUps, Step
 from notifier.followups_file import read_follow_ups
 from notifier.render import Rendered, Renderer
 from notifier.samples import sample_contents
+from notifier.shown import locale_of
 from notifier.trial import looks_of
 from services.contracts.storefront import Storefront
 from services.errors import ConfigurationError
@@ -34,6 +35,7 @@ def sample(
     renderer, called = Renderer(shop.directory), chosen_storefront(shop.storefronts, storefront)
     written = shop.storefronts[called]
     if locale is not None:
+        check_language(renderer.languages, locale)
         written = msgspec.structs.replace(written, locale=locale)
     template, coupon = looks_of(replace(follow_up, steps=(chosen,)))[0]
     contents = sample_contents(follow_up, written, renderer.languages, coupon)
@@ -51,6 +53,13 @@ def chosen_storefront(storefronts: Collection[str], name: str | None) -> str:
     if name not in storefronts:
         raise ConfigurationError(f"there is no storefront `{name}`; there are {there}")
     return name
+
+
+def check_language(languages: Collection[str], name: str) -> None:
+    """A customer gets English where there are no words; whoever asks for a language is to know. Raises as above."""
+    asked = locale_of(name)
+    if asked is None or asked.language not in languages:
+        raise ConfigurationError(f"there are no words in `{name}`; there are in {', '.join(sorted(languages))}")
 
 
 def chosen_step(follow_ups: FollowUps, name: str, step: int) -> tuple[FollowUp, Step]:

@@ -19,7 +19,7 @@ from notifier.holdings import Customer, Instance
 from notifier.language import language_for
 from notifier.links import SAMPLE
 from notifier.packing import concerned
-from notifier.preview import chosen_step
+from notifier.preview import check_language, chosen_step
 from notifier.render import Rendered, Renderer
 from notifier.store import CUSTOMER_COLUMNS, INSTANCE_COLUMNS, as_text, customer_of, instance_of
 from notifier.tables import customers, instances
@@ -44,6 +44,8 @@ async def preview_of(
 ) -> Rendered:
     """Raises ConfigurationError for a follow-up that is not there, NotFound for a customer, RenderError."""
     follow_up, step = chosen_step(follow_ups, asked.follow_up, asked.step)
+    if asked.locale is not None:
+        check_language(renderer.languages, asked.locale)
     customer = await _customer(connection, asked.customer)
     storefront = shop.storefronts.get(customer.storefront)
     if storefront is None:

@@ -96,6 +96,7 @@ async def test_what_is_not_there_is_told(http: httpx.AsyncClient) -> None:
         (await asked(http, NEWCOMER), "nothing on the track `cart`"),
         (await asked(http, ONE), "nothing on the track `cart`"),
         (await asked(http, ADA, step="7"), "has no step 7"),
+        (await asked(http, ADA, locale="fr"), "no words in `fr`"),
         (await http.get(f"/v1/preview/nothing?customer={ADA}", headers=AUTH), "there is no follow-up `nothing`"),
     ):
         assert answer.status_code == 404

@@ -28,6 +28,15 @@ def test_what_is_not_there_is_told_with_what_is(directory: Path, name: str, step
         sample(name, directory, step=step)
 
 
+@pytest.mark.parametrize("locale", ["fr", "klingon", ""])
+def test_a_language_without_words_is_told_and_not_taken_for_english(directory: Path, locale: str) -> None:
+    with pytest.raises(ConfigurationError, match="there are in de, en"):
+        sample("abandoned-cart", directory, locale=locale)
+    (directory / "templates").mkdir()
+    (directory / "templates" / "words.fr.yaml").write_text("abandoned-cart: {subject: Votre panier}\n")
+    assert sample("abandoned-cart", directory, locale="fr-CH").rendered.subject == "Votre panier"
+
+
 @pytest.fixture
 def two(directory: Path) -> Path:
     one = (directory / "storefronts.yaml").read_text(encoding="utf-8")
