@@ -115,7 +115,7 @@ async def _stages(connection: AsyncConnection, whose: Collection[UUID]) -> dict[
         sa.select(i.customer_id, i.track, i.stage)
         .ext(distinct_on(i.customer_id, i.track))
         .where(among(i.customer_id, whose), i.stage.is_not(None))
-        .order_by(i.customer_id, i.track, i.since.desc(), i.instance)
+        .order_by(i.customer_id, i.track, i.since.desc().nulls_last(), i.instance)
     )
     stages: dict[UUID, dict[str, str]] = defaultdict(dict)
     for row in found:

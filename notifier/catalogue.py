@@ -10,7 +10,9 @@ import msgspec
 from notifier.shown import amount, quantity
 from services.contracts.changes import Subject
 from services.contracts.products import Product, Variant
+from services.contracts.storefront import Storefront
 
+ORDERS: Final = "order"
 TOLD: Final = ("name", "price", "url", "image_url")
 """What an item says of itself where a server told it; the catalogue says the rest."""
 
@@ -101,24 +103,27 @@ def asked_for(subject: Subject) -> set[str]:
     }
 
 
-def filled(subject: Subject, catalogue: Catalogue, *, address: str) -> Subject:
-    """The subject, with what the catalogue says of items of which no server told all. `address` is the storefront's.
+def filled(subject: Subject, track: str, catalogue: Catalogue, storefront: Storefront) -> Subject:
+    """The subject, with what the catalogue says of items of which no server told all.
 
-    A value that was the sum of what was told is the sum of all then, or none; an order's own stays.
-    Text of a browser's never comes into a mail: an item that only a browser named has the catalogue's variant, or none.
+    A value that was the sum of what had a price is the sum of all then, or none. What an order cost, and each thing in
+    it, is the order's own word. Amounts without a currency are in the storefront's; one in another than the subject's
+    is none. Text of a browser's never comes into a mail: an item that only a browser named has the catalogue's variant,
+    or none.
     """
     if not catalogue.entries:
         return subject
+    named = [(item, None if _told(item) else catalogue.find(item)) for item in subject.items]
+    if track == ORDERS:
+        return msgspec.structs.replace(subject, items=[_named(item, entry, storefront) for item, entry in named])
     currency = subject.currency
-    items: list[dict[str, Any]] = []
-    for item in subject.items:
-        entry = None if _told(item) else catalogue.find(item)
-        if entry is not None and entry.currency and currency is None and not any("price" in one for one in items):
-            currency = entry.currency
-        items.append(item if entry is None else _filled(item, entry, currency, address))
-    of_the_told = subject.value is None or amount(subject.value) == _sum(i for i in subject.items if "price" in i)
+    if currency is None and not any("price" in item for item in subject.items):
+        currency = next((entry.currency for _, entry in named if entry and entry.currency), None)
+    items = [_priced(_named(item, entry, storefront), entry, currency, storefront) for item, entry in named]
+    if subject.value is not None and amount(subject.value) != _sum(one for one in subject.items if "price" in one):
+        return msgspec.structs.replace(subject, items=items, currency=currency)
     summed = _sum(items)
-    value = subject.value if not of_the_told else None if summed is None else format(summed, "f")
+    value = None if summed is None else format(summed, "f")
     return msgspec.structs.replace(subject, items=items, value=value, currency=currency)
 
 
@@ -126,19 +131,26 @@ def _told(item: Mapping[str, Any]) -> bool:
     return all(item.get(name) is not None for name in TOLD)
 
 
-def _filled(item: dict[str, Any], entry: Entry, currency: str | None, address: str) -> dict[str, Any]:
-    told = {name: item[name] for name in TOLD if item.get(name) is not None}
-    said: dict[str, Any] = {
+def _named(item: dict[str, Any], entry: Entry | None, storefront: Storefront) -> dict[str, Any]:
+    if entry is None:
+        return item
+    said = {
         "name": entry.name,
-        "price": format(entry.price, "f") if entry.price is not None and entry.currency in (None, currency) else None,
-        "url": _absolute(entry.url, address),
-        "image_url": _absolute(entry.image_url, address),
+        "url": _absolute(entry.url, storefront.url),
+        "image_url": _absolute(entry.image_url, storefront.url),
     }
-    named = dict(item)
-    if "name" not in told:
-        named.pop("variant", None)
+    kept = item
+    if item.get("name") is None:
+        kept = {name: value for name, value in item.items() if name != "variant"}
         said["variant"] = entry.variant
-    return {**named, **{name: value for name, value in said.items() if value is not None}, **told}
+    return kept | {name: value for name, value in said.items() if value is not None and kept.get(name) is None}
+
+
+def _priced(item: dict[str, Any], entry: Entry | None, currency: str | None, storefront: Storefront) -> dict[str, Any]:
+    if entry is None or entry.price is None or item.get("price") is not None:
+        return item
+    comparable = (entry.currency or storefront.currency) == (currency or storefront.currency)
+    return item | {"price": format(entry.price, "f")} if comparable else item
 
 
 def _absolute(link: str | None, address: str) -> str | None:

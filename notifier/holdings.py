@@ -137,8 +137,7 @@ def _retracted(change: StageRetracted, customer: Customer, before: Instance | No
     if before is None or _is_old_news(customer, before):
         return ()
     moves = tuple(move for move in before.moves if move.id != change.transition.id)
-    since = next((move.at for move in reversed(moves) if move.to_stage == change.stage), None)
-    return (replace(before, customer_id=customer.id, stage=change.stage, since=since, moves=moves),)
+    return (replace(before, customer_id=customer.id, stage=change.stage, since=change.since, moves=moves),)
 
 
 def _replaced(change: CustomerTable, held: Mapping[UUID, Instance]) -> tuple[Instance, ...]:

@@ -59,7 +59,7 @@ async def preview_of(
             profile=profile,
             track=instance.track,
             key=instance.key,
-            subject=await _as_sold(connection, instance.subject, customer.storefront, storefront),
+            subject=await _as_sold(connection, instance, customer.storefront, storefront),
             marketing=follow_up.marketing,
             links=SAMPLE,
             locale=language_for(_asked_in(asked.locale, profile), storefront, renderer.languages),
@@ -110,9 +110,10 @@ async def _instance(connection: AsyncConnection, customer: Customer, track: str,
     return instance_of(row)
 
 
-async def _as_sold(connection: AsyncConnection, subject: Subject, name: str, storefront: Storefront) -> Subject:
+async def _as_sold(connection: AsyncConnection, instance: Instance, name: str, storefront: Storefront) -> Subject:
+    subject, track = instance.subject, instance.track
     held = (await catalogue_store.load(connection, {name: asked_for(subject)})).get(name)
-    return subject if held is None else filled(subject, held, address=storefront.url)
+    return subject if held is None else filled(subject, track, held, storefront)
 
 
 def _came(instance: Instance, stage: str) -> UUID | None:

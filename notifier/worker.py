@@ -220,7 +220,9 @@ class Worker:
         catalogues = await self._queue.catalogues(wanted)
         shops = terms.shop.storefronts
         return [
-            one.about(filled(one.instance.subject, catalogues[one.storefront], address=shops[one.storefront].url))
+            one.about(
+                filled(one.instance.subject, one.instance.track, catalogues[one.storefront], shops[one.storefront])
+            )
             if one.storefront in catalogues and one.storefront in shops
             else one
             for one in claimed

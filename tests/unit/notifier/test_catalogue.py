@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.catalogue import Catalogue, asked_for, entries_of, filled
+from notifier.catalogue import Catalogue, Entry, asked_for, entries_of, filled
 from services.contracts.changes import Subject
 from services.contracts.products import Product, Variant
+from tests.unit.notifier.test_render import shop
 
 SHIRT = Product(
     storefront="shop",
@@ -25,11 +26,11 @@ SHIRT = Product(
 )
 MUG = Product(storefront="shop", product_id="mug", name="Mug", sku="M-1", price=Decimal("12.5"), currency="EUR")
 CATALOGUE = Catalogue((*entries_of(SHIRT), *entries_of(MUG)))
-AT = "https://shop.example/"
+SHOP = shop(url="https://shop.example/", currency="EUR")
 
 
 def one(item: dict[str, Any], **more: Any) -> dict[str, Any]:  # noqa: ANN401  fields of a Subject
-    (found,) = filled(Subject(items=[item], **more), CATALOGUE, address=AT).items
+    (found,) = filled(Subject(items=[item], **more), "cart", CATALOGUE, SHOP).items
     return found
 
 
@@ -96,29 +97,45 @@ def test_what_a_server_told_whole_is_not_asked_for() -> None:
 
 def test_a_cart_of_which_everything_has_a_price_has_a_value() -> None:
     items = [{"product_id": "17", "variant": "8", "quantity": 2}, {"product_id": "mug", "quantity": 3}]
-    assert filled(Subject(items=items, currency="EUR"), CATALOGUE, address=AT).value == "77.50"
+    assert filled(Subject(items=items, currency="EUR"), "cart", CATALOGUE, SHOP).value == "77.50"
     unknown = [*items, {"product_id": "?", "quantity": 1}]
-    assert filled(Subject(items=unknown, currency="EUR"), CATALOGUE, address=AT).value is None
-    assert filled(Subject(items=items, currency="EUR", value="70.00"), CATALOGUE, address=AT).value == "70.00"
+    assert filled(Subject(items=unknown, currency="EUR"), "cart", CATALOGUE, SHOP).value is None
+    assert filled(Subject(items=items, currency="EUR", value="70.00"), "cart", CATALOGUE, SHOP).value == "70.00"
 
 
 def test_a_sum_of_the_lines_that_had_a_price_grows_with_those_that_get_one() -> None:
     told = {"product_id": "told", "name": "Told", "price": "10.00", "quantity": 1}
     cart = Subject(items=[told, {"product_id": "mug", "quantity": 2}], currency="EUR", value="10.00")
-    assert filled(cart, CATALOGUE, address=AT).value == "35.00"
+    assert filled(cart, "cart", CATALOGUE, SHOP).value == "35.00"
     unknown = msgspec.structs.replace(cart, items=[*cart.items, {"product_id": "?", "quantity": 1}])
-    assert filled(unknown, CATALOGUE, address=AT).value is None
+    assert filled(unknown, "cart", CATALOGUE, SHOP).value is None
     fine = msgspec.structs.replace(
         cart, items=[{**told, "price": "0.0125", "quantity": 2}, cart.items[1]], value="0.025"
     )
-    assert filled(fine, CATALOGUE, address=AT).value == "25.0250", "however many places it is said with"
-    order = msgspec.structs.replace(cart, value="14.90")
-    assert filled(order, CATALOGUE, address=AT).value == "14.90", "the shop's own, with what it takes for the parcel"
+    assert filled(fine, "cart", CATALOGUE, SHOP).value == "25.0250", "however many places it is said with"
+    other = msgspec.structs.replace(cart, value="14.90")
+    assert filled(other, "cart", CATALOGUE, SHOP).value == "14.90", "somebody reckoned otherwise"
+
+
+def test_what_an_order_cost_is_its_own_word() -> None:
+    """What has no price in it may have been a present."""
+    told = {"product_id": "told", "name": "Told", "price": "10.00", "quantity": 1}
+    order = Subject(items=[told, {"product_id": "mug", "quantity": 1}], currency="EUR", value="10.00")
+    after = filled(order, "order", CATALOGUE, SHOP)
+    assert after.value == "10.00"
+    assert [(item["name"], item.get("price")) for item in after.items] == [("Told", "10.00"), ("Mug", None)]
 
 
 def test_a_price_in_another_currency_is_none() -> None:
     assert "price" not in one({"product_id": "mug", "quantity": 1}, currency="USD")
-    subject = filled(Subject(items=[{"product_id": "mug", "quantity": 1}]), CATALOGUE, address=AT)
+    shirt = {"product_id": "17", "quantity": 1}
+    assert "price" not in one({**shirt, "variant": "8"}, currency="USD"), "without a currency it is in the storefront's"
+    assert one({**shirt, "variant": "8"}, currency="EUR")["price"] == "20.00"
+    told = {"product_id": "told", "name": "Told", "price": "10.00", "quantity": 1}
+    pounds = Catalogue([Entry(product_id="tea", name="Tea", price=Decimal(3), currency="GBP")])
+    mixed = filled(Subject(items=[{"product_id": "tea", "quantity": 1}, told]), "cart", pounds, SHOP)
+    assert (mixed.currency, mixed.items[0].get("price")) == (None, None), "what was told is in the storefront's"
+    subject = filled(Subject(items=[{"product_id": "mug", "quantity": 1}]), "cart", CATALOGUE, SHOP)
     assert (subject.currency, subject.items[0]["price"]) == ("EUR", "12.5")
 
 
@@ -136,9 +153,9 @@ def test_a_price_in_another_currency_is_none() -> None:
     )
 )
 def test_no_variant_that_a_browser_made_up_stands_beside_a_name(items: list[dict[str, Any]]) -> None:
-    after = filled(Subject(items=items), CATALOGUE, address=AT)
+    after = filled(Subject(items=items), "cart", CATALOGUE, SHOP)
     assert [item["quantity"] for item in after.items] == [item["quantity"] for item in items]
     for item in after.items:
         if "name" in item:
             assert item.get("variant") != "BROWSER"
-    assert filled(after, CATALOGUE, address=AT).items == after.items
+    assert filled(after, "cart", CATALOGUE, SHOP).items == after.items

@@ -96,6 +96,18 @@ def test_a_move_that_turns_out_to_be_of_another_time_is_of_that_time_and_starts_
     assert (held.at, held.starts) == (earlier.at, False)
 
 
+def test_after_a_retraction_it_stands_where_the_change_says_and_since_when() -> None:
+    """A table that was too large shows last moves only: what led there may be none that is held."""
+    over = transition("delivered", instance="order-1", track="order", minutes=5)
+    ada = Customer(id=uid("ada"), storefront="main-shop")
+    first = apply(table("ada", 1, 25, over), ada, {})
+    assert first is not None
+    change = replace(retracted(2, over, "shipped"), since=over.at - timedelta(minutes=1))
+    applied = apply(change, first.customer, {uid("order-1"): first.instances[0]})
+    assert applied is not None
+    assert [(one.stage, one.since) for one in applied.instances] == [("shipped", change.since)]
+
+
 def test_a_move_that_is_told_again_keeps_its_place_among_those_of_its_instant() -> None:
     begun, over = (transition(stage, cause=stage) for stage in ("active", "ordered"))
     rows = table("ada", 1, 25, over).table
