@@ -13,13 +13,14 @@ from notifier.limits import Given
 class Beside:
     """`given` is what they got under any id that has become theirs.
 
-    `stages` is where they stand, by track; of several instances of one where the last that moved does. `others` are
-    their instances of the tracks that may end the follow-up. `ahead` counts their marketing on the same channel that is
-    due as well and goes first. `step_before` is when the step before is due that has not gone yet; `overtaken`: a later
-    one has. `drawn_as` is the id under which they were drawn before.
+    `stages` is where they stand, by track, and `since` when; of several instances of one the last that moved. `others`
+    are their instances of the tracks that may end the follow-up. `ahead` counts their marketing on the same channel
+    that is due as well and goes first. `step_before` is when the step before is due that has not gone yet; `overtaken`:
+    a later one has. `drawn_as` is the id under which they were drawn before.
     """
 
     stages: Mapping[str, str] = field(default_factory=dict)
+    since: Mapping[str, datetime] = field(default_factory=dict)
     others: tuple[Instance, ...] = ()
     given: tuple[Given, ...] = ()
     ahead: int = 0

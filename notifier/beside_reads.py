@@ -44,7 +44,7 @@ async def look_beside(
     """By message."""
     whose = {one.customer_id for one in due}
     former = await former_ids(connection, whose)
-    stages = await _stages(connection, whose)
+    stages, since = await _stages(connection, whose)
     others = await _instances_on(
         connection, whose, _tracks_that_end(follow_ups[d.follow_up] for d in due if d.follow_up in follow_ups)
     )
@@ -55,6 +55,7 @@ async def look_beside(
     return {
         one.id: Beside(
             stages=stages.get(one.customer_id, {}),
+            since=since.get(one.customer_id, {}),
             others=tuple(others.get(one.customer_id, ())),
             given=tuple(held for held in given.get(one.customer_id, ()) if held.id != one.id),
             ahead=_ahead(one, rivals.get(one.customer_id, ()), follow_ups),
@@ -109,18 +110,23 @@ async def load_given(
     return given
 
 
-async def _stages(connection: AsyncConnection, whose: Collection[UUID]) -> dict[UUID, dict[str, str]]:
+async def _stages(
+    connection: AsyncConnection, whose: Collection[UUID]
+) -> tuple[dict[UUID, dict[str, str]], dict[UUID, dict[str, datetime]]]:
     i = instances.c
     found = await connection.execute(
-        sa.select(i.customer_id, i.track, i.stage)
+        sa.select(i.customer_id, i.track, i.stage, i.since)
         .ext(distinct_on(i.customer_id, i.track))
         .where(among(i.customer_id, whose), i.stage.is_not(None))
         .order_by(i.customer_id, i.track, i.since.desc().nulls_last(), i.instance)
     )
     stages: dict[UUID, dict[str, str]] = defaultdict(dict)
+    since: dict[UUID, dict[str, datetime]] = defaultdict(dict)
     for row in found:
         stages[row.customer_id][row.track] = row.stage
-    return stages
+        if row.since is not None:
+            since[row.customer_id][row.track] = row.since
+    return stages, since
 
 
 def _tracks_that_end(follow_ups: Iterable[FollowUp]) -> set[str]:

@@ -23,7 +23,7 @@ def names_on(track: str) -> Names:
     closed: dict[str, Mapping[str, Kind]] = {"customer": CUSTOMER, "subject": SUBJECT, "move": MOVE}
     if track in ONCE_PER_INSTANCE:
         closed[track] = SUBJECT
-    return Names(open=frozenset({"facts", "stages"}), closed=closed)
+    return Names(open=frozenset({"facts", "stages", "since"}), closed=closed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +34,14 @@ class Happened:
     from_stage: str | None
 
 
-def scope(instance: Instance, happened: Happened, profile: Profile, stages: Mapping[str, str]) -> Mapping[str, Any]:
-    """`stages` are where the customer stands now, by track; of several carts where the last one moved to."""
+def scope(
+    instance: Instance,
+    happened: Happened,
+    profile: Profile,
+    stages: Mapping[str, str],
+    since: Mapping[str, datetime],
+) -> Mapping[str, Any]:
+    """`stages` are where the customer stands now, by track, and `since` when; of several carts the last that moved."""
     subject = _subject(instance)
     move: dict[str, str | datetime | None] = {
         "from": happened.from_stage,
@@ -45,6 +51,7 @@ def scope(instance: Instance, happened: Happened, profile: Profile, stages: Mapp
     return {
         "customer": {"traits": profile.traits, "claims": profile.claims, "consent": profile.consent},
         "stages": stages,
+        "since": since,
         "facts": happened.move.facts,
         "move": move,
         "subject": subject,

@@ -185,7 +185,7 @@ def _unasked(follow_up: FollowUp, step: Step, happened: Happened, circumstances:
     conditions = [one for one in (follow_up.condition, step.condition) if one is not None]
     if not conditions:
         return None
-    asked_of = scope(instance, happened, circumstances.customer.profile, beside.stages)
+    asked_of = scope(instance, happened, circumstances.customer.profile, beside.stages, beside.since)
     return None if all(one.holds(asked_of) for one in conditions) else Reason.CONDITION
 
 

@@ -272,6 +272,9 @@ def test_messages_of_one_occasion_come_in_their_order() -> None:
         ("customer.consent.email == true", False),
         ('stages.lifecycle == "at_risk" && move.to == "abandoned"', True),
         ('move.from == "active"', True),
+        ('since.lifecycle > move.at - duration("1d")', False),
+        ('since.lifecycle > move.at - duration("3d")', True),
+        ('since.cart > move.at - duration("3d")', False),  # they stand nowhere there
         ("facts.orders >= 2", True),
         ("double(facts.revenue) > 100.0", True),
         ('move.at > timestamp("2026-11-22T00:00:00Z")', True),
@@ -286,7 +289,7 @@ def test_a_condition_is_asked_of_what_is_known_when_it_is_due(text: str, *, goes
         follow_up=saying(condition=holds(text)),
         instance=replace(instance, subject=subject, moves=moves),
         who=profile(claims={"colour": "green"}),
-        beside=Beside(stages={"lifecycle": "at_risk"}),
+        beside=Beside(stages={"lifecycle": "at_risk"}, since={"lifecycle": NOON - timedelta(days=2)}),
     )
     assert isinstance(decision, Send) if goes else decision == Withhold(why=Reason.CONDITION)
 

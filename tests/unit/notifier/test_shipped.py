@@ -1,19 +1,24 @@
 """The follow-ups that come along: all can be switched on by a line, in every preset, and each has its end."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from notifier.conditions import scope
 from notifier.followups import FollowUp
 from notifier.followups_file import read_follow_ups
+from notifier.plan import happened_in
 from notifier.render import Renderer
 from notifier.shipped import FILE, shipped
 from notifier.trial import try_out
 from services.checks import Level, check_shop
+from services.contracts.changes import Profile
 from services.errors import ShopError
 from services.new_shop import write_shop
 from services.shop import YamlFile
+from tests.unit.notifier.test_guard import instance_of
 from tests.unit.notifier.test_render import shop
 
 ALL = read_follow_ups(YamlFile(FILE))
@@ -38,6 +43,29 @@ def test_what_stands_beside_replaces_and_null_takes_away(tmp_path: Path) -> None
     assert found.steps[0].coupon is None
     assert found.holdout == 0.1
     assert (found.track, found.stage) == ("lifecycle", "churned")
+
+
+@pytest.mark.parametrize(
+    ("stages", "hours", "reminded"),
+    [
+        ({}, 0, True),
+        ({"checkout": "begun"}, 0, False),
+        ({"checkout": "abandoned"}, 0, False),
+        ({"checkout": "failed"}, 3, False),
+        ({"checkout": "abandoned"}, 30 * 24, True),
+        ({"checkout": "completed"}, 0, True),
+    ],
+)
+def test_whoever_stopped_at_the_checkout_is_not_reminded_of_that_cart_and_is_of_a_later_one(
+    stages: dict[str, str], hours: int, *, reminded: bool
+) -> None:
+    """An abandoned checkout stands there for good, unless something is bought."""
+    condition, cart = ALL["abandoned-cart"].condition, instance_of("active", "abandoned")
+    happened = happened_in(cart, cart.moves[-1].id)
+    assert condition is not None
+    assert happened is not None
+    since = dict.fromkeys(stages, happened.move.at - timedelta(hours=hours))
+    assert condition.holds(scope(cart, happened, Profile(), stages, since)) is reminded
 
 
 @pytest.mark.parametrize(
