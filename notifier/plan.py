@@ -160,11 +160,20 @@ def ended_elsewhere(follow_up: FollowUp, happened: Happened, others: Iterable[In
     if not isinstance(until, Entered) or until.track is None:
         return False
     return any(
-        move.to_stage in until.stages and move.at >= started.at and move.cause != started.cause
+        move.to_stage in until.stages
+        and move.cause != started.cause
+        and _comes_after(move, started, alike=until.track == follow_up.track and move.to_stage == started.to_stage)
         for other in others
         if other.track == until.track and other.stage is not None
         for move in other.moves
     )
+
+
+def _comes_after(move: Move, started: Move, *, alike: bool) -> bool:
+    """At one instant it ends it. Only of two orders of one instant, each the next one to the other, the second does."""
+    if move.at != started.at or not alike:
+        return move.at >= started.at
+    return move.cause.event_id > started.cause.event_id
 
 
 def _wanted(instance: Instance, storefront: str, follow_up: FollowUp, step: Step, move: Move) -> Wanted:

@@ -16,6 +16,7 @@ from notifier.followups import Coupon, Entered, FollowUp, Purpose, Variant
 from notifier.guard import LOOK_AGAIN, WHILE_PAUSED, Circumstances, Decision, Defer, Message, Send, Withhold, guard
 from notifier.holdings import Customer, Instance, apply
 from notifier.limits import Given
+from notifier.plan import ended_elsewhere, happened_in
 from notifier.reasons import RECONSIDERED
 from notifier.switches import EVERYTHING, Scope, Switch, Switches, standing
 from services.conditions import Condition, compile_condition
@@ -319,6 +320,21 @@ def test_an_ending_on_another_track_ends_it() -> None:
         decision = asked(follow_up=until_ordered, beside=Beside(others=others))
         assert (decision == Withhold(why=Reason.ENDED)) == ended
     assert Reason.ENDED in RECONSIDERED
+
+
+def test_of_two_orders_of_one_instant_one_is_the_next_to_the_other_and_not_both() -> None:
+    """A marketplace makes two of one checkout; both ended would leave nobody who is told."""
+    next_one = replace(THANK_YOU, until=Entered(track="order", stages=frozenset({"placed", "cancelled"})))
+    one, other = placed(0, cause="o1"), placed(0, cause="o2")
+    taken_back = replace(one, moves=(msgspec.structs.replace(one.moves[0], to_stage="cancelled"),))
+
+    def ended(own: Instance, *others: Instance) -> bool:
+        happened = happened_in(own, own.moves[0].id)
+        assert happened is not None
+        return ended_elsewhere(next_one, happened, (own, *others))
+
+    assert [ended(one, other), ended(other, one)] == [True, False]
+    assert ended(other, taken_back)
 
 
 def test_marketing_stops_while_they_are_unhappy_and_what_they_did_is_still_told_of() -> None:
