@@ -177,6 +177,15 @@ async def test_what_was_kept_back_goes_on_once_it_is_lifted(world: World) -> Non
     assert await world.rows() == [(Status.SENT, None)]
 
 
+@pytest.mark.parametrize("order", [(Why.UNSUBSCRIBED, Why.COMPLAINT), (Why.COMPLAINT, Why.UNSUBSCRIBED)])
+async def test_whoever_unsubscribed_and_complained_has_complained(world: World, order: tuple[Why, Why]) -> None:
+    """Whichever came first: to subscribe again lifts the one and not the other."""
+    for why in order:
+        await against(world, why)
+    assert await lifted(world, Why.UNSUBSCRIBED) == []
+    assert await lifted(world, Why.COMPLAINT) == [Why.COMPLAINT]
+
+
 async def test_one_that_was_lifted_can_stand_again_for_another_reason(world: World) -> None:
     await against(world, Why.OPERATOR)
     await lifted(world)
