@@ -21,6 +21,10 @@ from services.postgres import create_engine
 from services.settings import PostgresSettings
 
 READ = (EVENTS, DEAD_LETTERS, STAGE_CHANGES, STAGES)
+TOLD = (EVENTS, DEAD_LETTERS)
+"""What engines read."""
+
+Ends = dict[TopicPartition, int]
 UNSETTLED = """
 SELECT what, number FROM (
     SELECT 'customers with events that wait', count(*) FROM engine.customers WHERE waits_at IS NOT NULL
@@ -34,6 +38,7 @@ SELECT what, number FROM (
               WHERE c.sequence <> coalesce(n.sequence, 0)
     UNION ALL SELECT 'messages under way', count(*) FROM notifier.messages
               WHERE status IN ('pending', 'claimed', 'sending', 'retry')
+    UNION ALL SELECT 'events of the notifier to publish', count(*) FROM notifier.outbox WHERE published_at IS NULL
 ) AS waiting (what, number) WHERE number > 0
 """
 
@@ -46,11 +51,12 @@ class Topics:
     records: list[Logged] = field(default_factory=list)
     published: list[Published] = field(default_factory=list)
     standings: dict[UUID, tuple[int, bytes | None]] = field(default_factory=dict)
-    _next: dict[TopicPartition, int] = field(default_factory=dict)
+    _next: Ends = field(default_factory=dict)
 
-    async def ends(self) -> dict[TopicPartition, int]:
+    async def ends(self) -> Ends:
+        """Of what engines read."""
         async with _consumer(self.bootstrap) as consumer:
-            return await _ends(consumer)
+            return {p: end for p, end in (await _ends(consumer)).items() if p.topic in TOLD}
 
     async def read(self) -> None:
         """All up to the ends as they are now."""
@@ -116,7 +122,7 @@ async def _consumer(bootstrap: str):  # noqa: ANN202  aiokafka has no types
         await consumer.stop()
 
 
-async def _ends(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
+async def _ends(consumer: AIOKafkaConsumer) -> Ends:
     partitions = [
         TopicPartition(topic.name, number)
         for topic in TOPICS
@@ -127,19 +133,39 @@ async def _ends(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
 
 
 async def settle(world: World, topics: Topics, *, within: float) -> list[str]:
-    """Waits until nothing is left to do; returns what still was when the time ran out."""
+    """Waits until nothing is left to do; returns what still was when the time ran out.
+
+    Nothing is left when two looks in a row find nothing and no event came between them: what one of them has just set
+    going, such as what the notifier says of a mail that went out, the other sees.
+    """
     deadline = time.monotonic() + within
     asked_at = datetime.now(UTC)
+    before: Ends | None = None
     while True:
-        left = await _left(world, topics, asked_at)
-        if not left or time.monotonic() > deadline:
+        left, ends = await _look(world, topics, asked_at)
+        if (not left and ends == before) or time.monotonic() > deadline:
             return left
+        before = None if left else ends
         await asyncio.sleep(0.5)
+
+
+async def _look(world: World, topics: Topics, since: datetime) -> tuple[list[str], Ends]:
+    """What is left, and up to where there are events."""
+    try:
+        async with asyncio.timeout(20):
+            left = await _left(world, since)
+            ends = await topics.ends()
+            return left + await _unread(world, ends), ends
+    except (KafkaError, OSError, TimeoutError) as error:
+        return [f"can't even be asked: {error!r}"], {}
 
 
 async def unread(world: World, topics: Topics) -> list[str]:
     """Which partitions the engines have not read to their ends."""
-    ends = await topics.ends()
+    return await _unread(world, await topics.ends())
+
+
+async def _unread(world: World, ends: Ends) -> list[str]:
     stored = {
         TopicPartition(row["topic"], row["partition"]): row["next_offset"]
         for row in await world.sql("SELECT topic, partition, next_offset FROM engine.offsets")
@@ -147,20 +173,15 @@ async def unread(world: World, topics: Topics) -> list[str]:
     return [
         f"{partition.topic}[{partition.partition}] is read to {stored.get(partition, 0)} of {end}"
         for partition, end in ends.items()
-        if partition.topic in (EVENTS, DEAD_LETTERS) and stored.get(partition, 0) < end
+        if stored.get(partition, 0) < end
     ]
 
 
-async def _left(world: World, topics: Topics, since: datetime) -> list[str]:
-    try:
-        async with asyncio.timeout(20):
-            left = await unread(world, topics)
-            rows = await world.sql("SELECT at FROM engine.watermark")
-            if not rows or rows[0]["at"] <= since:
-                left.append(f"the watermark is at {rows[0]['at'] if rows else None}, asked for {since}")
-            return left + [f"{row['number']} {row['what']}" for row in await world.sql(UNSETTLED)]
-    except (KafkaError, OSError, TimeoutError) as error:
-        return [f"can't even be asked: {error!r}"]
+async def _left(world: World, since: datetime) -> list[str]:
+    rows = await world.sql("SELECT at FROM engine.watermark")
+    late = not rows or rows[0]["at"] <= since
+    left = [f"the watermark is at {rows[0]['at'] if rows else None}, asked for {since}"] if late else []
+    return left + [f"{row['number']} {row['what']}" for row in await world.sql(UNSETTLED)]
 
 
 async def mails(world: World) -> list[Mail]:
