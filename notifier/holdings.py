@@ -153,6 +153,7 @@ def _replaced(change: CustomerTable, held: Mapping[UUID, Instance]) -> tuple[Ins
         for instance in held.values()
         if instance.customer_id == change.customer_id
         and instance.instance not in named
+        and instance.stage is not None  # one that went before keeps the number by which it went
         and instance.moved_by < change.number
     )
     return shown + gone

@@ -41,19 +41,40 @@ GUEST: list[CustomerChange] = [
 ACCOUNT: list[CustomerChange] = [table("account", 1, 25, NOW), changed(2, NOW, customer="account")]
 
 
-@pytest.mark.parametrize("order", sorted(set(permutations(["guest"] * 3 + ["account"] * 2))))
-def test_a_join_that_also_retracts_a_move_leaves_its_instance_where_the_table_showed_it(order: tuple[str, ...]) -> None:
-    streams = {"guest": iter(GUEST), "account": iter(ACCOUNT)}
+FORMER: list[CustomerChange] = [
+    changed(1, BEFORE, customer="former"),
+    table("former", 2, 41),
+    retracted(3, BEFORE, None, customer="former"),
+    table("former", 4, 43),
+]
+LATER: list[CustomerChange] = [table("later", 1, 41, NOW), changed(2, NOW, customer="later")]
+
+
+def read(order: tuple[str, ...], streams: dict[str, list[CustomerChange]]) -> dict[UUID, Instance]:
+    waiting = {name: iter(changes) for name, changes in streams.items()}
     customers: dict[UUID, Customer] = {}
     held: dict[UUID, Instance] = {}
     for name in order:
         customer = customers.get(uid(name)) or Customer(id=uid(name), storefront="main-shop")
-        applied = apply(next(streams[name]), customer, held)
+        applied = apply(next(waiting[name]), customer, held)
         assert applied is not None
         customers[uid(name)] = applied.customer
         held |= {instance.instance: instance for instance in applied.instances}
-    instance = held[uid("life")]
+    return held
+
+
+@pytest.mark.parametrize("order", sorted(set(permutations(["guest"] * 3 + ["account"] * 2))))
+def test_a_join_that_also_retracts_a_move_leaves_its_instance_where_the_table_showed_it(order: tuple[str, ...]) -> None:
+    instance = read(order, {"guest": GUEST, "account": ACCOUNT})[uid("life")]
     assert (instance.customer_id, instance.stage) == (uid("account"), "purchase")
+
+
+@pytest.mark.parametrize("order", sorted(set(permutations(["former"] * 4 + ["later"] * 2))))
+def test_what_a_split_took_away_comes_to_its_new_holder_whatever_else_happens_to_the_former(
+    order: tuple[str, ...],
+) -> None:
+    instance = read(order, {"former": FORMER, "later": LATER})[uid("life")]
+    assert (instance.customer_id, instance.stage) == (uid("later"), "purchase")
 
 
 def test_what_was_retracted_everywhere_may_come_back_with_whoever_took_part_in_the_join() -> None:
