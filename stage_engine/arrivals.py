@@ -22,8 +22,10 @@ NEEDS_A_SERVER = (
     (BOOKED - {Name.ORDER_COMPLETED})
     | MESSAGE_EVENTS
     | {"Order Shipped", "Order Delivered", "Survey Answered", Name.EMAIL_SUBSCRIBED, "Stage Set", "Referral Completed"}
+    | {"Support Case Opened", "Support Case Closed", "Product Back In Stock", "Product Price Dropped"}
 )
-"""What a browser may not say: keys of web pages are public, and these would forge money, consent or an answer."""
+"""What a browser may not say: keys of web pages are public, and these would forge money, consent or an answer, call the
+shop's people to customers who are not unhappy, or let marketing go to those who are."""
 
 
 ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")

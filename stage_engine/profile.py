@@ -18,8 +18,8 @@ MAX_TRAITS = 200
 CHANNELS = {"email": IdentityKind.EMAIL, "sms": IdentityKind.PHONE}
 CONSENTED = ("email", "sms", "push", "webhook")
 """The channels that somebody can say yes or no to marketing on."""
-MOST_TOPICS_SAID = 100
-"""Of one customer: shops rename their topics, and anybody's web page may refuse any."""
+MOST_TOPICS_SAID = {SaidBy.BROWSER: 100, SaidBy.SERVER: 200}
+"""Of one customer: shops rename their topics. Anybody's page may refuse any, and leaves room for a server's word."""
 _TOPIC = re.compile(topic_name(TOPIC))
 
 
@@ -76,7 +76,7 @@ def _consent_after(before: dict[str, bool], event: Event) -> dict[str, bool]:
         return before
     topics = sum(_TOPIC.fullmatch(name) is not None for name in before)
     new = [name for name in said if name not in before and _TOPIC.fullmatch(name)]
-    beyond = frozenset(new[max(MOST_TOPICS_SAID - topics, 0) :])
+    beyond = frozenset(new[max(MOST_TOPICS_SAID[event.said_by] - topics, 0) :])
     return {**before, **{name: yes for name, yes in said.items() if name not in beyond}}
 
 

@@ -81,10 +81,12 @@ def test_text_about_a_nul_is_text() -> None:
         "Order Cancelled",
         "Survey Answered",
         "Email Subscribed",
+        "Support Case Opened",
+        "Support Case Closed",
         *sorted(MESSAGE_EVENTS),
     ],
 )
-def test_a_browser_may_not_say_what_forges_money_consent_answers_or_bounces(name: str) -> None:
+def test_a_browser_may_not_say_what_forges_money_consent_answers_cases_or_bounces(name: str) -> None:
     assert code(raw(name, by="browser")) == "untrusted_source"
     assert isinstance(read(raw(name)), Arrival)
 

@@ -98,8 +98,18 @@ def test_what_refuses_a_thousand_topics_fills_no_profile() -> None:
         event("Customer Identified", "1s", by="browser", traits={"consent": flood}),
         event("Customer Identified", "2s", by="browser", traits={"consent": {**flood, "topic:news": False}}),
     )
-    assert len(seen.state.profile.consent) == MOST_TOPICS_SAID + 1
+    assert len(seen.state.profile.consent) == MOST_TOPICS_SAID[SaidBy.BROWSER] + 1
     assert seen.state.profile.consent["topic:news"] is False, "what is known can always be said otherwise"
+
+
+@pytest.mark.parametrize("flooded", ["0s", "2s"])
+def test_a_page_that_refuses_a_thousand_topics_leaves_room_for_what_they_refuse_themselves(flooded: str) -> None:
+    flood = {f"topic:t{n}": False for n in range(1_000)}
+    seen = see(
+        event("Customer Identified", flooded, by="browser", traits={"consent": flood}),
+        event("Customer Identified", "1s", traits={"consent": {"topic:news": False}}),
+    )
+    assert seen.state.profile.consent["topic:news"] is False
 
 
 def test_consent_is_said_for_each_channel_by_the_trait_of_that_name() -> None:
