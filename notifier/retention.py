@@ -2,10 +2,11 @@
 
 That a cause had its message need not be kept: its time is over, and nothing is planned for what happened before
 `kept_from`. That an occasion had one is kept where it may come again, as a cart that is left once more. What a
-cool-down or a cap still looks back to stays whole, and so does what an open step of the same occasion follows.
+follow-up's cool-down or a cap still looks back to stays whole, and so does what an open step of the same occasion
+follows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -55,9 +56,10 @@ class Retention:
         if self._kept is None:
             return False
         try:
-            before = self._clock() - max(self._kept, looks_back(self._follow_ups().values()))
+            now = self._clock()
+            cooling = {one.name: now - looks_back([one]) for one in self._follow_ups().values() if one.cool_down}
             async with transaction(self._engine) as connection:
-                gone = await _forget(connection, before)
+                gone = await _forget(connection, now - self._kept, cooling)
         except NoShop:
             return False
         except sa.exc.ProgrammingError:
@@ -69,9 +71,12 @@ class Retention:
         return gone == AT_ONCE
 
 
-async def _forget(connection: AsyncConnection, before: datetime) -> int:
-    """In one transaction with what stands for them afterwards: whoever plans meets either."""
-    found = list(await connection.scalars(_over(before)))
+async def _forget(connection: AsyncConnection, before: datetime, cooling: Mapping[str, datetime]) -> int:
+    """In one transaction with what stands for them afterwards: whoever plans meets either.
+
+    No follow-up plans for what happened before `before`, also one of which messages from then are still kept.
+    """
+    found = list(await connection.scalars(_over(before, cooling)))
     if not found:
         return 0
     gone = among(_M.id, found)
@@ -87,8 +92,11 @@ async def _forget(connection: AsyncConnection, before: datetime) -> int:
     return len(found)
 
 
-def _over(before: datetime) -> sa.Select[tuple[UUID]]:
-    """Ended, with all of its occasion, and older in every sense; locked, but for those that somebody is planning."""
+def _over(before: datetime, cooling: Mapping[str, datetime]) -> sa.Select[tuple[UUID]]:
+    """Ended, with all of its occasion, and older in every sense; locked, but for those that somebody is planning.
+
+    Of a follow-up that is `cooling` since a time, what changed since stays however old it is.
+    """
     other: Any = messages.alias("other")
     still_open = sa.exists().where(
         other.c.follow_up == _M.follow_up, other.c.occasion == _M.occasion, other.c.status.in_(OPEN)
@@ -102,6 +110,7 @@ def _over(before: datetime) -> sa.Select[tuple[UUID]]:
             _M.expires_at < before,
             _M.status.not_in(OPEN),
             ~still_open,
+            *(sa.or_(_M.follow_up != name, _M.changed_at < since) for name, since in cooling.items()),
         )
         .order_by(_M.created_at)
         .limit(AT_ONCE)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -10,13 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import retention
 from notifier.followups import FollowUp, OncePer, Step
+from notifier.limits import WEEK
 from notifier.retention import Retention
 from notifier.status import Status
 from notifier.tables import answers, kept_from, messages, spent_occasions
 from services.contracts.changes import Transition
 from services.errors import NoShop
 from services.postgres import transaction
-from tests.integration.notifier_sending import World, drained, fresh_world
+from tests.integration.notifier_sending import World, drained, follow, fresh_world
 from tests.integration.notifier_world import database
 from tests.unit.notifier.builders import ABANDONED_CART, NOON, THANK_YOU, transition, uid
 from tests.unit.notifier.test_plan import table
@@ -24,6 +25,7 @@ from tests.unit.notifier.test_plan import table
 KEPT = timedelta(days=730)
 LONG_AFTER = timedelta(days=800)
 ABANDONED = transition("abandoned")
+PLACED = transition("placed", track="order", instance="order-1", cause="o1")
 
 
 @pytest.fixture(scope="session")
@@ -44,13 +46,24 @@ async def forget(world: World, kept: timedelta | None = KEPT) -> None:
         pass
 
 
-async def reminded(world: World) -> None:
+async def reminded(world: World, messages: int = 1) -> None:
     """Of a cart, once; and then a long time goes by."""
     await world.know()
     await world.move(ABANDONED)
     await drained(world.worker())
-    assert [status for status, _ in await world.rows()] == [Status.SENT]
+    assert [status for status, _ in await world.rows()] == [Status.SENT] * messages
     await world.pass_by(LONG_AFTER)
+
+
+async def left_of(world: World) -> list[str]:
+    """The follow-ups of the messages that are there."""
+    async with world.engine.connect() as connection:
+        return list(await connection.scalars(sa.select(messages.c.follow_up).order_by(messages.c.follow_up)))
+
+
+async def kept_since(world: World) -> datetime | None:
+    async with world.engine.connect() as connection:
+        return await connection.scalar(sa.select(kept_from.c.at))
 
 
 async def left_again(world: World) -> None:
@@ -142,6 +155,35 @@ async def test_what_a_cool_down_looks_back_to_is_kept_for_as_long(world: World) 
     assert sorted(await world.rows()) == [(Status.SENT, None), (Status.WITHHELD, "cool_down")]
 
 
+async def test_what_one_cool_down_looks_back_to_keeps_nothing_of_another_follow_up(world: World) -> None:
+    """The shipped onboarding looks back ten years: with it nothing was forgotten for as long."""
+    cooled = replace(ABANDONED_CART, once_per=OncePer.CUSTOMER, cool_down=LONG_AFTER * 2)
+    world.follow_ups = follow(cooled, THANK_YOU)
+    await world.move(PLACED)
+    await reminded(world, 2)
+    await forget(world)
+    assert await left_of(world) == [cooled.name]
+    assert await kept_since(world) == world.clock.now - KEPT, "the newest cut: no follow-up plans for before it"
+    await told_again(world, ABANDONED, PLACED)
+    assert await left_of(world) == [cooled.name]
+    await world.pass_by(LONG_AFTER)
+    await forget(world)
+    assert await left_of(world) == [cooled.name], "and a week, since what was given is counted from late"
+    await world.pass_by(WEEK * 2)
+    await forget(world)
+    assert await left_of(world) == []
+    await told_again(world, ABANDONED, PLACED)
+    assert await left_of(world) == []
+    assert len(world.ids) == 2
+
+
+async def test_what_no_file_names_any_more_is_kept_no_longer_than_what_has_no_cool_down(world: World) -> None:
+    await reminded(world)
+    world.follow_ups = follow(replace(THANK_YOU, once_per=OncePer.CUSTOMER, cool_down=LONG_AFTER * 2))
+    await forget(world)
+    assert await world.rows() == []
+
+
 def slowly(follow_up: FollowUp) -> FollowUp:
     """With a second message a thousand days after the first."""
     second = Step(number=2, after=timedelta(days=1000), template="thank-you")
@@ -151,7 +193,7 @@ def slowly(follow_up: FollowUp) -> FollowUp:
 async def test_an_occasion_with_a_message_to_come_is_kept_whole_until_that_has_gone(world: World) -> None:
     world.follow_ups = {THANK_YOU.name: slowly(THANK_YOU)}
     await world.know()
-    await world.move(transition("placed", track="order", instance="order-1"))
+    await world.move(PLACED)
     await drained(world.worker())
     await world.pass_by(LONG_AFTER)
     await forget(world)
@@ -195,7 +237,7 @@ async def test_two_at_once_forget_each_message_once_and_more_than_fit_into_one_t
     assert await world.rows() == []
     async with world.engine.connect() as connection:
         assert await connection.scalar(sa.select(sa.func.count()).select_from(spent_occasions)) == 10
-        assert await connection.scalar(sa.select(kept_from.c.at)) == NOON + LONG_AFTER - KEPT
+    assert await kept_since(world) == NOON + LONG_AFTER - KEPT
 
 
 async def test_without_a_revision_nothing_is_forgotten_since_nobody_knows_what_looks_back(world: World) -> None:
