@@ -17,8 +17,8 @@ from notifier.beside import Beside
 from notifier.beside_reads import Due, look_beside
 from notifier.blast_store import OFF, BlastSettings
 from notifier.catalogue import Catalogue
-from notifier.claimed import Claimed, claim_of, load_claimed
-from notifier.claims import Caps, Refused, refused
+from notifier.claimed import Claimed, load_claimed
+from notifier.claims import Caps, Claim, Refused, refused
 from notifier.followups import FollowUps
 from notifier.lanes import Lane, Origin
 from notifier.marking import Hold, Mark, Marked, mark_sending
@@ -143,9 +143,8 @@ class Queue:
             at: datetime | None = await connection.scalar(sa.select(stream.c.restored_at))
             return at
 
-    async def refused(self, wanted: Collection[Claimed], now: datetime) -> Refused:
-        """Of these messages, those whose browser's claim of an address can't be used."""
-        claims = [claim for claimed in wanted if (claim := claim_of(claimed)) is not None]
+    async def refused(self, claims: Sequence[Claim], now: datetime) -> Refused:
+        """The messages of which the browser's claim of an address can't be used."""
         async with self._engine.connect() as connection:
             return await refused(connection, claims, self._caps, now)
 

@@ -4,17 +4,18 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, assert_never
+from functools import partial
+from typing import Any, Final, TypeVar, assert_never
 from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
 
 from notifier.beside import Beside
-from notifier.catalogue import asked_for, filled
+from notifier.catalogue import Catalogue, asked_for, filled
 from notifier.channels.channel import Channel
-from notifier.claimed import Claimed, place_of
-from notifier.claims import Refused
+from notifier.claimed import Claimed, claim_of, place_of
+from notifier.claims import Claim, Refused
 from notifier.delivery import Way
 from notifier.followups import Purpose
 from notifier.guard import Circumstances, Defer, Send, Withhold, guard, is_fresh
@@ -31,9 +32,11 @@ from notifier.suppression import NOTHING, Place, Standing
 from notifier.switches import NONE, Scope, Switches
 from notifier.under_way import UnderWay
 from services.contracts.reasons import Reason
+from services.contracts.storefront import Storefront
 from services.errors import NoShop
 
 log = structlog.get_logger()
+_T = TypeVar("_T")
 
 CLAIMED_AT_ONCE: Final = 50
 """Most due messages of a shop with many guests have no address: they are settled in bulk, and only mail waits."""
@@ -45,12 +48,26 @@ LOOK_WHILE_SENDING: Final = timedelta(seconds=0.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sought:
+    """What is to be read for one message beside its own rows, together with that of others.
+
+    `place` is where it goes, as far as something may stand against it: to the customer, or to the shop's own people.
+    `named` are the ids and numbers by which its items may stand in the catalogue.
+    """
+
+    claim: Claim | None
+    place: Place | None
+    named: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What was read for one message beside its own rows."""
 
     known_until: datetime | None
     claims: Refused
     standing: Standing
+    catalogue: Catalogue | None
     beside: Beside
     switches: Switches
 
@@ -190,21 +207,34 @@ class Worker:
     async def _decide(
         self, claimed: Sequence[Claimed], terms: Terms, known_until: datetime | None, now: datetime
     ) -> list[Ready]:
-        claims = await self._queue.refused(claimed, now)
-        standing = await self._queue.standing(_places(claimed, terms))
-        claimed = await self._as_sold(claimed, terms)
+        sought: dict[UUID, Sought] = {}
+        settled: list[Settled] = []
+        for one in claimed:
+            match self._unless_it_stumbles(one, now, partial(_sought, one, terms)):
+                case Sought() as found:
+                    sought[one.message.id] = found
+                case Settled() as stumbled:
+                    settled.append(stumbled)
+        claimed = [one for one in claimed if one.message.id in sought]
+        claims = await self._queue.refused([each.claim for each in sought.values() if each.claim is not None], now)
+        places = {message: each.place for message, each in sought.items() if each.place is not None}
+        standing = await self._queue.standing(places)
+        named: dict[str, set[str]] = defaultdict(set)
+        for one in claimed:
+            named[one.storefront] |= sought[one.message.id].named
+        catalogues = await self._queue.catalogues(named)
         beside = await self._queue.beside(claimed, terms.follow_ups, now)
         ready: list[Ready] = []
-        settled: list[Settled] = []
         for one in claimed:
             seen = Seen(
                 known_until=known_until,
                 claims=claims,
                 standing=standing.get(one.message.id, NOTHING),
+                catalogue=catalogues.get(one.storefront),
                 beside=beside[one.message.id],
                 switches=self._switches,
             )
-            decided = self._decided(one, terms, seen, now)
+            decided = self._unless_it_stumbles(one, now, partial(self._decide_one, one, terms, seen, now))
             if isinstance(decided, Ready):
                 ready.append(decided)
             else:
@@ -212,26 +242,10 @@ class Worker:
         await self._queue.settle(settled, now)
         return ready
 
-    async def _as_sold(self, claimed: Sequence[Claimed], terms: Terms) -> list[Claimed]:
-        """With what the shop's catalogue says of things that only a browser named."""
-        wanted: dict[str, set[str]] = defaultdict(set)
-        for one in claimed:
-            wanted[one.storefront] |= asked_for(one.instance.subject)
-        catalogues = await self._queue.catalogues(wanted)
-        shops = terms.shop.storefronts
-        return [
-            one.about(
-                filled(one.instance.subject, one.instance.track, catalogues[one.storefront], shops[one.storefront])
-            )
-            if one.storefront in catalogues and one.storefront in shops
-            else one
-            for one in claimed
-        ]
-
-    def _decided(self, claimed: Claimed, terms: Terms, seen: Seen, now: datetime) -> Ready | Settled:
+    def _unless_it_stumbles(self, claimed: Claimed, now: datetime, do: Callable[[], _T]) -> _T | Settled:
         """What stumbles over a bug of ours is put off by itself: else it would end this process, and then the next."""
         try:
-            return self._decide_one(claimed, terms, seen, now)
+            return do()
         except Exception as error:
             log.exception("a message can't be decided", message=str(claimed.message.id), follow_up=claimed.follow_up)
             over = now >= claimed.message.expires_at
@@ -247,6 +261,7 @@ class Worker:
     def _decide_one(self, claimed: Claimed, terms: Terms, seen: Seen, now: datetime) -> Ready | Settled:
         follow_up = terms.follow_ups.get(claimed.follow_up)
         storefront = terms.shop.storefronts.get(claimed.storefront)
+        claimed = _as_sold(claimed, seen.catalogue, storefront)
         marketing = follow_up is None or follow_up.purpose is Purpose.MARKETING
         suppressed = seen.standing.against(marketing=marketing)
         circumstances = Circumstances(
@@ -291,16 +306,20 @@ class Worker:
         return None if send.way is Way.SHADOW else self._channel.wait(send.address, now)
 
 
-def _places(claimed: Sequence[Claimed], terms: Terms) -> dict[UUID, Place]:
-    """Where each goes, as far as something may stand against it: to the customer, or to the shop's own people."""
-    places = {}
-    for one in claimed:
-        follow_up, storefront = terms.follow_ups.get(one.follow_up), terms.shop.storefronts.get(one.storefront)
-        step = follow_up.step(one.message.step) if follow_up is not None else None
-        staff = storefront.staff if storefront is not None and step is not None and step.to_staff else None
-        if (place := place_of(one, staff)) is not None:
-            places[one.message.id] = place
-    return places
+def _sought(claimed: Claimed, terms: Terms) -> Sought:
+    follow_up, storefront = terms.follow_ups.get(claimed.follow_up), terms.shop.storefronts.get(claimed.storefront)
+    step = follow_up.step(claimed.message.step) if follow_up is not None else None
+    staff = storefront.staff if storefront is not None and step is not None and step.to_staff else None
+    return Sought(
+        claim=claim_of(claimed), place=place_of(claimed, staff), named=frozenset(asked_for(claimed.instance.subject))
+    )
+
+
+def _as_sold(claimed: Claimed, catalogue: Catalogue | None, storefront: Storefront | None) -> Claimed:
+    """With what the shop's catalogue says of things that only a browser named."""
+    if catalogue is None or storefront is None:
+        return claimed
+    return claimed.about(filled(claimed.instance.subject, claimed.instance.track, catalogue, storefront))
 
 
 def _origin(claimed: Claimed) -> Origin:

@@ -3,9 +3,11 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
-from typing import cast
+from typing import Any, cast
 
-from notifier import reads
+import pytest
+
+from notifier import catalogue_store, reads, worker
 from notifier.claimed import Claimed
 from notifier.followups import EMAIL
 from notifier.marking import Mark
@@ -16,7 +18,9 @@ from notifier.worker import SWEEP_EVERY
 from services.conditions import Condition
 from services.contracts.changes import Subject
 from services.contracts.events import SaidBy
+from services.contracts.products import Product
 from services.contracts.reasons import Reason
+from services.postgres import transaction
 from tests.integration.notifier_sending import LEASE, World, drained, follow
 from tests.integration.notifier_world import smtp_server
 from tests.unit.notifier.builders import ABANDONED_CART, THANK_YOU, changed, retracted, send_to, transition, uid
@@ -59,6 +63,31 @@ async def test_a_message_that_stumbles_over_a_bug_holds_up_no_other_and_is_not_t
     await world.pass_by(timedelta(days=2))
     await drained(worker)
     assert sorted(await world.rows()) == [(Status.SENT, None), (Status.WITHHELD, Reason.TOO_OLD)]
+
+
+@pytest.mark.parametrize("stumbling", ["asked_for", "place_of", "claim_of", "filled"])
+async def test_what_stumbles_while_it_is_looked_up_or_filled_in_is_that_messages_own_too(
+    world: World, monkeypatch: pytest.MonkeyPatch, stumbling: str
+) -> None:
+    """Beside one that does not, in one group: they are read together."""
+    sound = getattr(worker, stumbling)
+
+    def stumbles(given: Any, *more: Any) -> Any:  # noqa: ANN401  each of them takes something else
+        subject = given.instance.subject if isinstance(given, Claimed) else given
+        if subject.items[0]["name"] == "Mug":
+            raise RecursionError
+        return sound(given, *more)
+
+    monkeypatch.setattr(worker, stumbling, stumbles)
+    async with transaction(world.engine) as connection:
+        await catalogue_store.save(connection, [Product(storefront="main-shop", product_id="p1", url="/p1")])
+    await world.know()
+    for number, name in enumerate(("Mug", "Bowl")):
+        subject = Subject(items=[{"name": name, "product_id": "p1"}])
+        placed = transition("placed", track="order", instance=f"order-{number}", cause=f"o{number}")
+        await world.move(placed, subject=subject)
+    await drained(world.worker())
+    assert sorted(await world.rows()) == [(Status.PENDING, Reason.STUMBLED), (Status.SENT, None)]
 
 
 async def test_an_order_while_the_reminder_waits_cancels_it(world: World) -> None:
