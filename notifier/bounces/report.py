@@ -18,7 +18,8 @@ LONGEST_NOTE: Final = 300
 AHEAD: Final = timedelta(minutes=5)
 """So far another's clock may be before ours."""
 _ID: Final = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.IGNORECASE)
-_STATUS: Final = re.compile(r"\b([245])\.(\d{1,3})\.(\d{1,3})\b")
+_STATUS: Final = re.compile(r"(?<![\w.])([245])\.(\d{1,3})\.(\d{1,3})(?!\w|\.\d)")
+"""No part of an IP address or a version: servers name who answered, too, as in `host mx.example[5.1.1.20] said: …`."""
 _NO_SUCH_ADDRESS: Final = frozenset({"5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
 """RFC 3463 and 7505. The rest of the 5s is about size, a full mailbox, or what somebody thinks of us: it passes."""
 

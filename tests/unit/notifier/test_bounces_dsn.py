@@ -128,6 +128,14 @@ def test_what_says_only_that_it_failed_is_read_by_what_the_far_side_answered(dia
     assert not other.hard, "whoever says more than that is believed"
 
 
+@pytest.mark.parametrize("status", ["", "5.0.0"])
+def test_where_the_far_side_answered_from_is_no_code(status: str) -> None:
+    """A full mailbox would have suppressed a good address for good."""
+    (report,) = read(dsn(status=status, diagnosis="host mx.mail.example[5.1.1.20] said: over quota"))
+    assert isinstance(report, Bounced)
+    assert not report.hard
+
+
 @pytest.mark.parametrize("action", ["delayed", "delivered", "relayed", "expanded"])
 def test_what_has_not_failed_is_no_bounce(action: str) -> None:
     assert read(dsn(action=action)) == ()
@@ -194,11 +202,35 @@ def test_whatever_is_cut_or_spoilt_ends_as_a_value_or_a_refusal(noise: bytes, at
             assert all(isinstance(report, Bounced | Complained) for report in read(raw))
 
 
-@pytest.mark.parametrize("said", ["550 5.1.1 no such user", "smtp; 550 5.1.10 null MX", "5.2.1"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "550 5.1.1 no such user",
+        "550 5.1.1 <x>: user unknown",
+        "smtp; 550 5.1.10 null MX",
+        "550-5.1.1 The account does not exist",
+        "5.2.1",
+        "no such user here (#5.1.1)",
+        "user unknown, 5.1.1.",
+        "mx.mail.example[5.2.2.20] said: 550 5.1.1 user unknown",
+    ],
+)
 def test_a_server_that_says_so_at_once_is_understood_too(said: str) -> None:
     assert says_no_such_address(said)
 
 
-@pytest.mark.parametrize("said", ["550 no such user", "552 5.2.2 full", "192.15.1.1", "550 5.7.1 <5.1.1>"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "550 no such user",
+        "552 5.2.2 full",
+        "192.15.1.1",
+        "550 5.7.1 <5.1.1>",
+        "550 host mx.mail.example[5.1.1.20] said: over quota",
+        "host 192.5.1.1 said: 550 over quota",
+        "host 10.5.2.1.example said: 550 over quota",
+        "release 5.1.1.20261122 is full",
+    ],
+)
 def test_a_number_that_only_looks_like_it_says_nothing(said: str) -> None:
     assert not says_no_such_address(said)
