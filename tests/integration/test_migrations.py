@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from migrations.migrate import configuration, upgrade
 from migrations.target import compared, metadatas
 from services.errors import NotMigrated
-from services.postgres import SCHEMA_REVISION, check_migrated, create_engine
+from services.postgres import SCHEMA_REVISION, check_migrated, create_engine, transaction
 from services.settings import PostgresSettings
 
 
@@ -48,6 +48,24 @@ async def test_the_migrations_come_to_the_declared_tables(empty: AsyncEngine) ->
 async def test_migrating_again_changes_nothing(empty: AsyncEngine) -> None:
     await upgrade(empty)
     assert await upgrade(empty) == (SCHEMA_REVISION, SCHEMA_REVISION)
+
+
+@pytest.mark.parametrize(
+    ("change", "lacks"),
+    [
+        ("DROP TABLE notifier.kept_from", "notifier.kept_from"),
+        ("ALTER TABLE notifier.messages DROP COLUMN to_staff", "notifier.messages.to_staff"),
+    ],
+)
+async def test_a_database_of_before_the_first_release_is_refused_with_what_to_do(
+    empty: AsyncEngine, change: str, lacks: str
+) -> None:
+    """The first migration is edited in place until then: the revision says nothing."""
+    await upgrade(empty)
+    async with transaction(empty) as connection:
+        await connection.execute(sa.text(change))
+    with pytest.raises(NotMigrated, match=rf"lacks {lacks}: .*remove `\.stagepost`"):
+        await upgrade(empty)
 
 
 async def test_a_service_refuses_an_empty_database_and_says_what_to_run(empty: AsyncEngine) -> None:
