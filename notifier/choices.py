@@ -1,6 +1,7 @@
-"""What people chose on our pages: it counts here at once, until the engine says the same.
+"""What people chose on our pages: it shows there at once, and a no counts at once, until the engine says the same.
 
-By then it is part of their profile, and what they or the shop say later is the engine's to tell.
+By then it is part of their profile, and what they or the shop say later is the engine's to tell. A yes counts then: the
+shop may have heard a no since, and what waits for a yes is decided again when it comes.
 """
 
 from collections.abc import Collection, Mapping
@@ -44,6 +45,12 @@ async def chosen(connection: AsyncConnection, whose: Collection[UUID], now: date
     return found
 
 
+async def refused(connection: AsyncConnection, whose: Collection[UUID], now: datetime) -> dict[UUID, dict[str, bool]]:
+    """Of that, the noes: mail goes by them alone."""
+    found = await chosen(connection, whose, now)
+    return {customer: {name: yes for name, yes in said.items() if not yes} for customer, said in found.items()}
+
+
 async def came_back(connection: AsyncConnection, whose: Collection[UUID]) -> None:
     """These customers' profiles have changed: what they say as well is theirs to say from now on."""
     said = sa.cast(sa.func.jsonb_extract_path_text(customers.c.profile, "consent", _C.name), sa.Boolean)
@@ -52,8 +59,9 @@ async def came_back(connection: AsyncConnection, whose: Collection[UUID]) -> Non
     )
 
 
-async def forget(connection: AsyncConnection, now: datetime) -> None:
-    await connection.execute(sa.delete(choices).where(_C.at <= now - HELD))
+async def forget(connection: AsyncConnection, now: datetime) -> set[UUID]:
+    """Whose they were: what they kept back is to be decided again."""
+    return set(await connection.scalars(sa.delete(choices).where(_C.at <= now - HELD).returning(_C.customer_id)))
 
 
 def with_chosen(profile: Profile, chosen: Mapping[str, bool]) -> Profile:

@@ -61,7 +61,7 @@ def place_of(claimed: Claimed, staff: str | None) -> suppression.Place | None:
 
 
 async def load_claimed(connection: AsyncConnection, ids: Collection[UUID], now: datetime) -> list[Claimed]:
-    """With what their customers have chosen by now."""
+    """With what their customers have refused by now."""
     if not ids:
         return []
     names = (
@@ -91,7 +91,7 @@ async def load_claimed(connection: AsyncConnection, ids: Collection[UUID], now: 
         .order_by(messages.c.due_at)
     )
     read = found.all()
-    chosen = await choices.chosen(connection, {row.id for row in read}, now)
+    refused = await choices.refused(connection, {row.id for row in read}, now)
     return [
         Claimed(
             message=Message(
@@ -111,7 +111,7 @@ async def load_claimed(connection: AsyncConnection, ids: Collection[UUID], now: 
             unknowns=row.message_unknowns,
             due_at=row.message_due_at,
             first_sending_at=row.message_first_sending_at,
-            customer=_with_chosen(customer_of(row), chosen),
+            customer=_with_chosen(customer_of(row), refused),
             instance=instance_of(row),
         )
         for row in read

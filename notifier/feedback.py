@@ -17,6 +17,7 @@ from notifier import choices, saying
 from notifier.delivery import Way
 from notifier.outbox import say
 from notifier.saying import About
+from notifier.store import reconsider
 from notifier.suppression import Why, lift, place_of, suppress
 from notifier.tables import answers, customers, messages
 from services.contracts.changes import Profile
@@ -84,12 +85,24 @@ async def was_sent(connection: AsyncConnection, message: UUID, now: datetime) ->
 
 
 async def bounced(
-    connection: AsyncConnection, found: About, *, hard: bool, now: datetime, note: str | None = None
+    connection: AsyncConnection,
+    found: About,
+    *,
+    hard: bool,
+    now: datetime,
+    at: datetime | None = None,
+    note: str | None = None,
 ) -> None:
     """A hard bounce says that the address is none: nothing goes there any more. `note` is what the other side said."""
     if hard and found.address is not None:
         await suppress(
-            connection, storefront=found.storefront, address=found.address, why=Why.HARD_BOUNCE, now=now, note=note
+            connection,
+            storefront=found.storefront,
+            address=found.address,
+            why=Why.HARD_BOUNCE,
+            now=now,
+            at=at,
+            note=note,
         )
     await say(connection, [saying.bounced(found, hard=hard, now=now)], now)
 
@@ -101,11 +114,13 @@ async def was_refused(connection: AsyncConnection, message: UUID, answer: str, n
         await bounced(connection, found, hard=True, now=now, note=answer)
 
 
-async def complained(connection: AsyncConnection, found: About, *, now: datetime, note: str | None = None) -> None:
+async def complained(
+    connection: AsyncConnection, found: About, *, now: datetime, at: datetime | None = None, note: str | None = None
+) -> None:
     """It was called spam: no more marketing, whatever was consented to. The shop's own people get none of us anyway."""
     if found.address is not None and not found.to_staff:
         await suppress(
-            connection, storefront=found.storefront, address=found.address, why=Why.COMPLAINT, now=now, note=note
+            connection, storefront=found.storefront, address=found.address, why=Why.COMPLAINT, now=now, at=at, note=note
         )
     await say(connection, [saying.complained(found, now)], now)
 
@@ -133,8 +148,10 @@ async def consented(connection: AsyncConnection, found: About, name: str, *, yes
 
     A no counts at once, and for mail for every customer with this address; a yes undoes an earlier no.
     """
-    changed = await choices.choose(connection, found.customer_id, name, yes=yes, now=now)
-    news = changed and found.profile.consent.get(name) is not yes
+    was_so = found.profile.consent.get(name) is yes  # held then, it would stand against what the shop hears next
+    news = not was_so and await choices.choose(connection, found.customer_id, name, yes=yes, now=now)
+    if news and yes:
+        await reconsider(connection, [found.customer_id], now)  # the engine may hear a no and this at once: no change
     if name == "email" and found.address is not None:
         place = place_of(found.storefront, found.address)
         if yes:

@@ -142,12 +142,8 @@ async def _unsuppressed(connection: AsyncConnection, marks: Sequence[Mark]) -> l
 
 async def _unrefused(connection: AsyncConnection, marks: Sequence[Mark], now: datetime) -> list[Mark]:
     """By a page of ours, since the guard looked."""
-    chosen = await choices.chosen(connection, {mark.claimed.customer.id for mark in marks if mark.consents}, now)
-    return [
-        mark
-        for mark in marks
-        if all(chosen.get(mark.claimed.customer.id, {}).get(name) is not False for name in mark.consents)
-    ]
+    refused = await choices.refused(connection, {mark.claimed.customer.id for mark in marks if mark.consents}, now)
+    return [mark for mark in marks if refused.get(mark.claimed.customer.id, {}).keys().isdisjoint(mark.consents)]
 
 
 async def _with_room(connection: AsyncConnection, marks: Sequence[Mark], now: datetime) -> list[Mark]:

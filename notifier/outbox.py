@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier import choices
 from notifier.metrics import EVENTS_SAID
-from notifier.store import UNAVAILABLE
+from notifier.store import UNAVAILABLE, reconsider
 from notifier.tables import outbox
 from services.contracts.events import Event, encode_event, record_key
 from services.contracts.topics import EVENTS
@@ -122,5 +122,5 @@ class Outbox:
             return
         async with transaction(self._engine) as connection:
             await connection.execute(sa.delete(outbox).where(_O.published_at < now - KEPT))
-            await choices.forget(connection, now)
+            await reconsider(connection, await choices.forget(connection, now), now)
         self._forgot_at = now

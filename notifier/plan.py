@@ -51,6 +51,7 @@ class Row:
     transition: UUID
     occasion: UUID
     cause: UUID
+    at: datetime
     status: Status
     unknowns: int
     moved_by: int
@@ -89,8 +90,9 @@ class Forgotten:
     before: datetime | None = None
     occasions: frozenset[tuple[str, int, UUID]] = frozenset()
 
-    def covers(self, want: Wanted) -> bool:
-        if self.before is not None and want.at < self.before:
+    def covers(self, want: Wanted, *, waits: bool) -> bool:
+        """`waits`: a message of its cause is there and was not sent, so that none was forgotten of it."""
+        if self.before is not None and want.at < self.before and not waits:
             return True
         return (want.follow_up, want.step, want.occasion) in self.occasions
 
@@ -233,6 +235,7 @@ class _Draft:
 
     def __init__(self, stored: Sequence[Row], forgotten: Forgotten) -> None:
         self.forgotten = forgotten
+        self.active = frozenset(row.id for row in stored if row.active)
         self.rows = {row.id: row for row in stored}
         self.rewrites: dict[UUID, Wanted] = {}
         self.inserts: list[Wanted] = []
@@ -252,7 +255,8 @@ class _Draft:
                 self.cancel(row)
         if want.expires_at <= now or (chosen is not None and self.rows[chosen.id].active):
             return
-        if self.forgotten.covers(want):
+        waits = any(row.id in self.active and row.cause == want.cause for row in matching)
+        if self.forgotten.covers(want, waits=waits):
             return
         if chosen is None:
             self.inserts.append(want)
@@ -271,12 +275,13 @@ def _meets(want: Wanted, other: Row | Wanted) -> bool:
 
 
 def _is_already(row: Row, want: Wanted) -> bool:
-    return (row.customer_id, row.instance, row.transition, row.occasion, row.cause) == (
+    return (row.customer_id, row.instance, row.transition, row.occasion, row.cause, row.at) == (
         want.customer_id,
         want.instance,
         want.transition,
         want.occasion,
         want.cause,
+        want.at,
     )
 
 
@@ -292,6 +297,7 @@ def _rewritten(row: Row, want: Wanted) -> Row:
         transition=want.transition,
         occasion=want.occasion,
         cause=want.cause,
+        at=want.at,
         moved_by=want.moved_by,
         status=Status.PENDING,
     )

@@ -170,6 +170,7 @@ async def load_rows(connection: AsyncConnection, planned: Collection[UUID], want
             "transition",
             "occasion",
             "cause",
+            "at",
             "status",
             "unknowns",
         )

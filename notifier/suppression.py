@@ -68,15 +68,25 @@ def place_of(storefront: str, address: str) -> Place:
 
 
 async def suppress(
-    connection: AsyncConnection, *, storefront: str, address: str, why: Why, now: datetime, note: str | None = None
+    connection: AsyncConnection,
+    *,
+    storefront: str,
+    address: str,
+    why: Why,
+    now: datetime,
+    at: datetime | None = None,
+    note: str | None = None,
 ) -> bool:
     """In the caller's transaction; `note` is for operators (what the mail server said).
 
     The first reason stays, but a complaint takes the place of an unsubscribing: to subscribe again lifts that only.
-    False when something of that scope stood against the address already.
+    What was lifted since `at`, when it came about, stays lifted: it is said again, or late. None: it came about now.
+    False when nothing is other than it was.
     """
     print_ = place_of(storefront, address)[1]
     weaker = [Why.UNSUBSCRIBED] if why is Why.COMPLAINT else []
+    ended = _S.lifted_at.is_not(None) if at is None else _S.lifted_at <= at
+    stands = _S.lifted_at.is_(None)
     made = insert(suppressions).values(
         storefront=storefront, address_sha256=print_, scope=SCOPE_OF[why], why=why, note=note, since=now
     )
@@ -84,7 +94,7 @@ async def suppress(
         made.on_conflict_do_update(
             index_elements=[_S.storefront, _S.address_sha256, _S.scope],
             set_={"why": why, "note": note, "since": now, "lifted_at": None, "lifted_why": None},
-            where=sa.or_(_S.lifted_at.is_not(None), among(_S.why, weaker)),
+            where=sa.or_(ended, sa.and_(stands, among(_S.why, weaker))),
         )
     )
     return written.rowcount > 0

@@ -7,7 +7,17 @@ from typing import Any, Final
 
 import msgspec
 
-from notifier.bounces.report import METADATA, Bounced, Complained, NotAReport, Report, is_timely, message_in, noted
+from notifier.bounces.report import (
+    METADATA,
+    Bounced,
+    Complained,
+    NotAReport,
+    Report,
+    by_unix,
+    is_timely,
+    message_in,
+    noted,
+)
 
 VALID: Final = timedelta(hours=12)
 """The signature covers a time and nothing of what is said: an old one is worth nothing. Retries go on for 8 hours."""
@@ -30,14 +40,15 @@ class _Event(msgspec.Struct, rename={"delivery_status": "delivery-status", "user
     message: _Message = msgspec.field(default_factory=_Message)
     delivery_status: dict[str, Any] = {}
     user_variables: Any = None
-
-
-class _Told(msgspec.Struct, rename={"event_data": "event-data"}):
-    event_data: _Event
+    timestamp: Any = None
 
 
 class _Signed(msgspec.Struct):
     signature: _Signature
+
+
+class _Told(_Signed, rename={"event_data": "event-data"}):
+    event_data: _Event
 
 
 def verified(body: bytes, key: str, now: datetime) -> bool:
@@ -53,18 +64,22 @@ def verified(body: bytes, key: str, now: datetime) -> bool:
 def read(body: bytes) -> tuple[Report, ...]:
     """Raises NotAReport."""
     try:
-        event = msgspec.json.decode(body, type=_Told).event_data
+        told = msgspec.json.decode(body, type=_Told)
     except msgspec.DecodeError as error:
         raise NotAReport(str(error)) from None
+    event = told.event_data
     variables = event.user_variables if isinstance(event.user_variables, dict) else {}
     message = message_in(variables.get(METADATA)) or message_in(event.message.headers.get("message-id"))
     if message is None:
         return ()
     status = event.delivery_status
     note = noted(event.reason, status.get("code"), status.get("message") or status.get("description"))
+    # What the event says of its own time is not signed, so it may only be older than the signature.
+    times = (by_unix(event.timestamp), by_unix(told.signature.timestamp))
+    at = min((time for time in times if time is not None), default=None)
     if event.event == "complained":
-        return (Complained(message=message, note=note),)
+        return (Complained(message=message, note=note, at=at),)
     if event.event == "failed" and event.severity == "permanent":
         # `suppress-…`: it bounced before. Anything else, like `old`, gave up without an answer about the address.
-        return (Bounced(message=message, hard=event.reason in ("bounce", "suppress-bounce"), note=note),)
+        return (Bounced(message=message, hard=event.reason in ("bounce", "suppress-bounce"), note=note, at=at),)
     return ()

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from notifier.bounces.report import METADATA, Bounced, Complained, NotAReport, Report, message_in, noted
+from notifier.bounces.report import METADATA, Bounced, Complained, NotAReport, Report, by_iso, message_in, noted
 
 _HARD: Final = frozenset({"HardBounce", "BadEmailAddress"})
 _COMPLAINTS: Final = frozenset({"SpamComplaint", "SpamNotification"})
@@ -22,6 +22,7 @@ class _Told(msgspec.Struct, rename="pascal"):
     type: str = ""
     description: str = ""
     details: str = ""
+    bounced_at: Any = None
     metadata: dict[str, Any] = {}
 
 
@@ -44,9 +45,9 @@ def read(body: bytes) -> tuple[Report, ...]:
     message = message_in(told.metadata.get(METADATA))
     if message is None:
         return ()
-    note = noted(told.type, told.description, told.details)
+    note, at = noted(told.type, told.description, told.details), by_iso(told.bounced_at)
     if told.record_type == "SpamComplaint" or (told.record_type == "Bounce" and told.type in _COMPLAINTS):
-        return (Complained(message=message, note=note),)
+        return (Complained(message=message, note=note, at=at),)
     if told.record_type == "Bounce" and told.type not in _NO_BOUNCES:
-        return (Bounced(message=message, hard=told.type in _HARD, note=note),)
+        return (Bounced(message=message, hard=told.type in _HARD, note=note, at=at),)
     return ()

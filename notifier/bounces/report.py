@@ -6,7 +6,7 @@ that stands in it. So nobody's mail is stopped by a forged report but one's own.
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -26,17 +26,22 @@ _NO_SUCH_ADDRESS: Final = frozenset({"5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.6"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounced:
-    """`hard`: the address is none, and never will be. `note` is what the other side said, for operators."""
+    """`hard`: the address is none, and never will be. `note` is what the other side said, for operators.
+
+    `at` is when it came about, where its reporter says so and is believed: the same however often it is said.
+    """
 
     message: UUID
     hard: bool
     note: str
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Complained:
     message: UUID
     note: str
+    at: datetime | None = None
 
 
 Report = Bounced | Complained
@@ -49,10 +54,27 @@ class NotAReport(ValueError):
 def is_timely(signed_at: float, valid: timedelta, now: datetime) -> bool:
     """Whether what was signed at this second of Unix time may still come, or was kept by somebody to be said again.
 
-    Said again it could stop mail to who has subscribed anew since. Within `valid` it does no more than its first time.
+    Said again it could stop mail to who has subscribed anew since. Within `valid` a report's `at` keeps it from that.
     """
     age = now.timestamp() - signed_at
     return -AHEAD.total_seconds() <= age < valid.total_seconds()
+
+
+def by_unix(said: object) -> datetime | None:
+    """Seconds of Unix time; None for what is no time."""
+    try:
+        return datetime.fromtimestamp(float(said), UTC) if isinstance(said, str | int | float) else None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def by_iso(said: object) -> datetime | None:
+    """ISO 8601 with its offset from UTC; None for what is no such time."""
+    try:
+        at = datetime.fromisoformat(said) if isinstance(said, str) else None
+        return at.astimezone(UTC) if at is not None and at.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def message_in(text: object) -> UUID | None:

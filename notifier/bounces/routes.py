@@ -124,10 +124,10 @@ async def taken(engine: AsyncEngine, reports: Sequence[Report], provider: str, n
                 continue
             if isinstance(report, Bounced):
                 REPORTS.labels(provider, "hard" if report.hard else "soft").inc()
-                await feedback.bounced(connection, about, hard=report.hard, now=now, note=report.note)
+                await feedback.bounced(connection, about, hard=report.hard, now=now, at=report.at, note=report.note)
             else:
                 REPORTS.labels(provider, "complaint").inc()
-                await feedback.complained(connection, about, now=now, note=report.note)
+                await feedback.complained(connection, about, now=now, at=report.at, note=report.note)
             known += 1
     return Taken(reports=len(reports), known=known)
 

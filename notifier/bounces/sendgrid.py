@@ -3,7 +3,7 @@
 import base64
 import binascii
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -11,7 +11,17 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePub
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from notifier.bounces.report import METADATA, Bounced, Complained, NotAReport, Report, is_timely, message_in, noted
+from notifier.bounces.report import (
+    METADATA,
+    Bounced,
+    Complained,
+    NotAReport,
+    Report,
+    by_unix,
+    is_timely,
+    message_in,
+    noted,
+)
 
 SIGNATURE = "x-twilio-email-event-webhook-signature"
 TIMESTAMP = "x-twilio-email-event-webhook-timestamp"
@@ -26,6 +36,7 @@ class _Event(msgspec.Struct, rename={"smtp_id": "smtp-id", "ours": METADATA}):
     status: str = ""
     smtp_id: str = ""
     ours: str = ""
+    timestamp: Any = None
 
 
 def public_key(text: str) -> EllipticCurvePublicKey:
@@ -65,13 +76,13 @@ def _report(event: _Event) -> Report | None:
     message = message_in(event.ours) or message_in(event.smtp_id)
     if message is None:
         return None
-    note = noted(event.status, event.reason)
+    note, at = noted(event.status, event.reason), by_unix(event.timestamp)
     match event.event, event.type, event.reason:
         case ("spamreport", _, _) | ("dropped", _, "Spam Reporting Address"):
-            return Complained(message=message, note=note)
+            return Complained(message=message, note=note, at=at)
         case ("bounce", kind, _):
-            return Bounced(message=message, hard=kind != "blocked", note=note)
+            return Bounced(message=message, hard=kind != "blocked", note=note, at=at)
         case ("dropped", _, "Bounced Address" | "Invalid"):
-            return Bounced(message=message, hard=True, note=note)
+            return Bounced(message=message, hard=True, note=note, at=at)
         case _:
             return None

@@ -17,7 +17,17 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.x509 import load_pem_x509_certificate
 
-from notifier.bounces.report import HEADER, Bounced, Complained, NotAReport, Report, is_timely, message_in, noted
+from notifier.bounces.report import (
+    HEADER,
+    Bounced,
+    Complained,
+    NotAReport,
+    Report,
+    by_iso,
+    is_timely,
+    message_in,
+    noted,
+)
 
 _AMAZON: Final = re.compile(r"sns\.[a-z0-9-]{3,40}\.amazonaws\.com(\.cn)?")
 _CERTIFICATE: Final = re.compile(r"/SimpleNotificationService-[0-9A-Za-z]{1,64}\.pem")
@@ -139,13 +149,14 @@ def read(said: Notice) -> tuple[Report, ...]:
     message = message_in(headers.get(HEADER.lower())) or message_in(headers.get("message-id"))
     if message is None:
         return ()
+    at = by_iso(said.Timestamp)
     match told.notification_type or told.event_type:
         case "Bounce":
             bounce = told.bounce
             codes = [recipient.diagnostic_code for recipient in bounce.bounced_recipients]
             note = noted(bounce.bounce_type, bounce.bounce_sub_type, *codes[:1])
-            return (Bounced(message=message, hard=bounce.bounce_type == "Permanent", note=note),)
+            return (Bounced(message=message, hard=bounce.bounce_type == "Permanent", note=note, at=at),)
         case "Complaint":
-            return (Complained(message=message, note=noted(told.complaint.complaint_feedback_type)),)
+            return (Complained(message=message, note=noted(told.complaint.complaint_feedback_type), at=at),)
         case _:
             return ()

@@ -22,6 +22,7 @@ from notifier.bounces.routes import MOST_BYTES, BounceDesk
 from notifier.bounces.sendgrid import SIGNATURE, TIMESTAMP
 from notifier.bounces.settings import BounceSettings
 from notifier.status import Status
+from notifier.suppression import NOTHING, Why, lift, place_of, standing
 from notifier.tables import customers, messages, metadata, outbox, suppressions
 from services.http import answer_errors
 from services.operator import bearer
@@ -137,6 +138,13 @@ async def against(engine: AsyncEngine) -> list[tuple[str, str]]:
         return [(row.scope, row.why) for row in found]
 
 
+async def stands(engine: AsyncEngine) -> list[tuple[str, str]]:
+    place = place_of("main-shop", "ada@mail.example")
+    async with engine.connect() as connection:
+        found = (await standing(connection, [place])).get(place, NOTHING)
+        return [(scope, why) for scope, why in found.by_scope.items()]
+
+
 async def said(engine: AsyncEngine) -> list[tuple[str, dict[str, Any]]]:
     async with engine.connect() as connection:
         found = await connection.execute(sa.select(outbox.c.name, outbox.c.value).order_by(outbox.c.id))
@@ -231,6 +239,38 @@ async def test_what_was_signed_longer_ago_than_its_sender_tries_is_refused_and_c
         answer = await http.post(f"/{provider}", content=body, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (401, "stale")
     assert await against(engine) == []
+
+
+def complaints(at: datetime) -> dict[str, tuple[bytes, dict[str, str]]]:
+    """The same complaint of that time, by each who says when it was."""
+    ses, postmark = {**bounce(""), "notificationType": "Complaint", "complaint": {}}, json.loads(POSTMARK)
+    said = {"RecordType": "SpamComplaint", "BouncedAt": f"{at:%Y-%m-%dT%H:%M:%S}.2735393+00:00"}
+    return {
+        "ses": (sns(ses, Timestamp=at.isoformat()), {}),
+        "sendgrid": sendgrid({"event": "spamreport", "stagepost": str(ID), "timestamp": int(at.timestamp())}),
+        "postmark": (json.dumps(postmark | said).encode(), LOGIN),
+        "mailgun": (mailgun("complained", timestamp=at.timestamp()), {}),
+    }
+
+
+@pytest.mark.parametrize("provider", ["ses", "sendgrid", "postmark", "mailgun"])
+async def test_a_complaint_that_is_said_again_does_not_stop_who_has_subscribed_since_and_a_new_one_does(
+    engine: AsyncEngine, fetched: Fetched, provider: str
+) -> None:
+    async def comes(at: datetime) -> list[tuple[str, str]]:
+        """What stands then."""
+        body, headers = complaints(at)[provider]
+        async with client(engine, fetched) as http:
+            assert (await http.post(f"/{provider}", content=body, headers=headers)).json()["known"] == 1
+        return await stands(engine)
+
+    assert await comes(NOON - timedelta(hours=1)) == [("marketing", "complaint")]
+    async with transaction(engine) as connection:
+        place = place_of("main-shop", "ada@mail.example")
+        since = NOON - timedelta(minutes=30)
+        await lift(connection, place=place, why=[Why.COMPLAINT], because="they subscribed again", now=since)
+    assert await comes(NOON - timedelta(hours=1)) == []
+    assert await comes(NOON) == [("marketing", "complaint")]
 
 
 @pytest.mark.parametrize("provider", ["ses", "sendgrid", "postmark", "mailgun"])

@@ -28,6 +28,7 @@ from notifier.suppression import NOTHING, Standing, Why, place_of, standing, sup
 from notifier.tables import customers, messages, outbox
 from services.contracts.changes import Address, CustomerUpdated, Profile, Root
 from services.contracts.events import Event, SaidBy, decode_event
+from services.contracts.reasons import Reason
 from services.contracts.storefront import Sender, Storefront
 from services.postgres import transaction
 from services.process import Readiness
@@ -336,6 +337,39 @@ async def test_what_was_chosen_is_the_engines_to_tell_once_it_says_the_same(engi
     assert await told(yes=True) is False, "it does not know of the no yet"
     assert await told(yes=False) is False
     assert await told(yes=True) is True, "the shop's own server has heard another word since"
+
+
+@pytest.mark.parametrize("yes", [True, False])
+async def test_what_is_chosen_though_it_was_so_already_does_not_outlast_what_the_shop_hears_next(
+    engine: AsyncEngine,
+    world: World,
+    yes: bool,  # noqa: FBT001  both ways
+) -> None:
+    other = World(engine, world.http, world.clock, world.address)
+    reached = {"email": Address(value=world.address, said_by=SaidBy.SERVER)}
+    known = Profile(addresses=reached, consent={"email": yes}, root=Root(kind="user_id", value="u1"))
+    await other.mailed(known)
+    await world.http.post(other.links.confirm if yes else other.links.unsubscribe)
+    await other.heard(msgspec.structs.replace(known, consent={"email": not yes}))
+    page = (await world.http.get(other.links.preferences)).text
+    assert ('value="email" checked' in page) is not yes
+
+
+async def test_what_a_no_kept_back_is_decided_again_when_a_yes_follows_before_the_engine_heard_either(
+    engine: AsyncEngine, world: World
+) -> None:
+    other = World(engine, world.http, world.clock, world.address)
+    await other.mailed(Profile(consent={"sms": True}, **SMS))
+    kept_back = {"status": Status.WITHHELD, "reason": Reason.CONSENT_WITHDRAWN}
+    await world.http.post(other.links.preferences, data={"want": "email"})
+    async with transaction(engine) as connection:
+        later = NOON + timedelta(hours=1)
+        row = sa.update(messages).where(messages.c.id == other.message)
+        await connection.execute(row.values(**kept_back, expires_at=later))
+    await world.http.post(other.links.preferences, data={"want": ["email", "sms"]})
+    async with engine.connect() as connection:
+        found = await connection.scalar(sa.select(messages.c.status).where(messages.c.id == other.message))
+    assert found == Status.PENDING
 
 
 async def test_a_form_without_a_score_asks_for_one_and_keeps_the_words(world: World) -> None:

@@ -2,15 +2,16 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 import msgspec
 import pytest
 import sqlalchemy as sa
 
-from notifier import feedback, reads, saying
+from notifier import feedback, reads, saying, store
 from notifier.bounces.report import Bounced, Complained
 from notifier.bounces.routes import taken
-from notifier.choices import choose
+from notifier.choices import HELD, choose, forget
 from notifier.followups import EMAIL
 from notifier.marking import Mark
 from notifier.outbox import say
@@ -34,6 +35,11 @@ PLACED = transition("placed", track="order", instance="order-1", cause="o1")
 async def against(world: World, why: Why, address: str = ADA) -> None:
     async with transaction(world.engine) as connection:
         await suppress(connection, storefront="main-shop", address=address, why=why, now=world.clock.now)
+
+
+async def choose_for_ada(world: World, *, yes: bool) -> None:
+    async with transaction(world.engine) as connection:
+        await choose(connection, uid("ada"), "email", yes=yes, now=world.clock.now)
 
 
 async def lifted(world: World, *why: Why) -> list[Why]:
@@ -142,8 +148,7 @@ async def test_a_no_on_a_page_counts_before_the_engine_has_heard_of_it(world: Wo
     await world.move(ABANDONED)
     queue = Queue(world.engine, sending_lease=LEASE)
     (claimed,) = await queue.claim(10, EMAIL, world.clock.now)
-    async with transaction(world.engine) as connection:
-        await choose(connection, uid("ada"), "email", yes=False, now=world.clock.now)
+    await choose_for_ada(world, yes=False)
     marks = [Mark(claimed=claimed, send=send_to(ADA), marketing=True, consents=("email",))]
     assert await queue.mark_sending(marks, world.clock.now) == {}, "seen at the mark"
     await world.pass_by(CLAIM_LEASE * 2)
@@ -152,6 +157,33 @@ async def test_a_no_on_a_page_counts_before_the_engine_has_heard_of_it(world: Wo
     await world.move(PLACED)
     await drained(world.worker())
     assert [mail.rcpt_tos for mail in world.server.taken] == [[ADA]], "what is no marketing goes"
+
+
+async def test_a_yes_on_a_page_waits_for_the_engine_and_overrules_no_later_word_of_the_shop(world: World) -> None:
+    await choose_for_ada(world, yes=True)
+    await world.know(consent={"email": False})
+    await world.move(ABANDONED)
+    worker = world.worker()
+    await drained(worker)
+    assert await world.rows() == [(Status.WITHHELD, Reason.CONSENT_WITHDRAWN)]
+    await world.know(consent={"email": True})
+    await drained(worker)
+    assert await world.rows() == [(Status.SENT, None)]
+
+
+async def test_what_a_no_kept_back_goes_on_once_it_is_held_no_more_and_the_engine_never_said_it(world: World) -> None:
+    await world.know(consent={"email": True})
+    await choose_for_ada(world, yes=False)
+    await world.move(ABANDONED)
+    worker = world.worker()
+    await drained(worker)
+    assert await world.rows() == [(Status.WITHHELD, Reason.CONSENT_WITHDRAWN)]
+    for passes, status in ((HELD - timedelta(seconds=1), Status.WITHHELD), (timedelta(seconds=1), Status.SENT)):
+        await world.pass_by(passes)
+        async with transaction(world.engine) as connection:
+            await store.reconsider(connection, await forget(connection, world.clock.now), world.clock.now)
+        await drained(worker)
+        assert [found for found, _ in await world.rows()] == [status]
 
 
 async def test_another_customer_with_the_address_is_left_alone_too_and_another_address_is_not(world: World) -> None:

@@ -383,6 +383,26 @@ def test_what_mailgun_says(event: dict[str, Any], found: list[str]) -> None:
 # All of them
 
 
+@pytest.mark.parametrize("lies", [timedelta(), timedelta(hours=9)])
+def test_a_report_of_mailgun_is_no_younger_than_its_signature_whatever_it_says_of_itself(lies: timedelta) -> None:
+    """The signature covers its own time and nothing else."""
+    body = signed({**failed("", ""), "event": "complained", "timestamp": NOON.timestamp()}, age=lies)
+    assert [report.at for report in mailgun.read(body)] == [NOON - lies]
+
+
+@pytest.mark.parametrize("said", ["", "soon", "2026-11-22T12:00:00", "0001-01-01T00:00:00+09:00", 7, 1e30, -1e30, True])
+def test_a_report_that_tells_no_time_is_one_all_the_same(said: object) -> None:
+    mail = {"event": "spamreport", "stagepost": str(ID), "timestamp": said}
+    told = {"RecordType": "SpamComplaint", "Metadata": {"stagepost": str(ID)}, "BouncedAt": said}
+    for reports in (
+        sendgrid.read(json.dumps([mail]).encode()),
+        postmark.read(json.dumps(told).encode()),
+        mailgun.read(signed({**failed("", ""), "event": "complained", "timestamp": said})),
+        ses.read(ses.notice(sns({**bounce("Permanent")}, Timestamp=str(said)))),
+    ):
+        assert len(kinds(reports)) == 1
+
+
 @given(
     st.binary(max_size=200)
     | st.recursive(st.none() | st.text() | st.integers(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)).map(

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notifier.followups import FollowUp, OncePer, Step
 from notifier.holdings import Customer, Instance, apply
-from notifier.plan import Changes, Row, Wanted, plan, reconcile
+from notifier.plan import NOTHING_FORGOTTEN, Changes, Forgotten, Row, Wanted, plan, reconcile
 from notifier.status import Status
 from services.contracts.changes import CustomerChange, CustomerTable, InstanceRow, Profile, Transition
 from tests.unit.notifier.builders import (
@@ -36,6 +37,7 @@ class World:
     instances: dict[UUID, Instance] = field(default_factory=dict)
     rows: dict[UUID, Row] = field(default_factory=dict)
     sequences: dict[UUID, int] = field(default_factory=dict)
+    forgotten: Forgotten = NOTHING_FORGOTTEN
 
     def next(self, customer: str) -> int:
         self.sequences[uid(customer)] = self.sequences.get(uid(customer), 0) + 1
@@ -50,7 +52,7 @@ class World:
         self.instances |= {instance.instance: instance for instance in applied.instances}
         wanted = [w for instance in applied.instances for w in plan(instance, "main-shop", self.follow_ups)]
         planned = {instance.instance for instance in applied.instances}
-        self.write(reconcile(planned, wanted, self.found(planned, wanted), now))
+        self.write(reconcile(planned, wanted, self.found(planned, wanted), now, self.forgotten))
 
     def found(self, planned: set[UUID], wanted: Iterable[Wanted]) -> list[Row]:
         keys = {w.occasion for w in wanted} | {w.cause for w in wanted}
@@ -93,6 +95,7 @@ def row_of(message: UUID, want: Wanted) -> Row:
         transition=want.transition,
         occasion=want.occasion,
         cause=want.cause,
+        at=want.at,
         status=Status.PENDING,
         unknowns=0,
         moved_by=want.moved_by,
@@ -288,6 +291,52 @@ def test_a_waiting_message_follows_its_cart_to_the_customer_that_the_guest_turne
             world.take(change)
         (row,) = world.rows.values()
         assert (row.status, row.customer_id) == (Status.PENDING, uid("ada"))
+
+
+def test_a_waiting_message_about_a_time_of_which_all_else_is_forgotten_is_handed_over_and_a_new_one_is_none() -> None:
+    elsewhere = transition("abandoned", cause="add", instance="cart-1-run-2")
+    for news in (
+        [
+            table(1, 1, ABANDONED, customer="ada", other="guest"),
+            table(2, 1, customer="guest", other="ada", part_of="ada"),
+        ],
+        [changed(2, elsewhere, customer="guest"), retracted(3, ABANDONED, None, customer="guest")],
+    ):
+        world = World()
+        world.take(changed(1, ABANDONED, customer="guest"))
+        world.forgotten = Forgotten(before=NOON + timedelta(seconds=1))
+        for change in news:
+            world.take(change)
+        waiting = [row for row in world.rows.values() if row.active]
+        assert [(row.status, row.customer_id) for row in waiting] == [
+            (Status.PENDING, world.instances[waiting[0].instance].customer_id)
+        ]
+    world.take(retracted(4, elsewhere, None, customer="guest"))
+    world.take(changed(5, elsewhere, customer="guest"))
+    assert not any(row.active for row in world.rows.values()), "what stands no more is not brought back"
+
+
+def test_what_has_forgotten_its_occasion_is_not_handed_over_to_it() -> None:
+    world = World()
+    world.take(changed(1, ABANDONED))
+    elsewhere = transition("abandoned", cause="add", instance="cart-1-run-2")
+    (want,) = plan_of(ABANDONED_CART, elsewhere)
+    world.forgotten = Forgotten(before=NOON, occasions=frozenset({(want.follow_up, want.step, want.occasion)}))
+    world.take(changed(2, elsewhere))
+    assert not any(row.active for row in world.rows.values())
+
+
+def test_a_waiting_message_counts_from_the_corrected_time_of_its_move() -> None:
+    world = World()
+    world.take(changed(1, ABANDONED))
+    (first,) = world.rows
+    world.take(changed(2, msgspec.structs.replace(ABANDONED, at=NOON - timedelta(minutes=10))))
+    assert {row.id: (row.status, row.at) for row in world.rows.values()} == {
+        first: (Status.PENDING, NOON - timedelta(minutes=10))
+    }
+    world.send_all()
+    world.take(changed(3, ABANDONED))
+    assert world.statuses() == [Status.SENT]
 
 
 def test_old_news_on_the_guests_stream_does_not_undo_what_the_join_showed() -> None:
