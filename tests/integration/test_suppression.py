@@ -8,13 +8,13 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from notifier import feedback, reads, saying, store
+from notifier import feedback, reads, saying
 from notifier.bounces.report import Bounced, Complained
 from notifier.bounces.routes import taken
-from notifier.choices import HELD, choose, forget
+from notifier.choices import HELD, choose
 from notifier.followups import EMAIL
 from notifier.marking import Mark
-from notifier.outbox import say
+from notifier.outbox import Outbox, say
 from notifier.queue import CLAIM_LEASE, Queue
 from notifier.status import Status
 from notifier.suppression import Scope, Why, lift, place_of, standing, suppress
@@ -22,7 +22,9 @@ from notifier.tables import messages, outbox
 from services.contracts.changes import Root
 from services.contracts.events import Event, decode_event
 from services.contracts.reasons import Reason
+from services.kafka import Sender
 from services.postgres import transaction
+from services.settings import KafkaSettings
 from tests.integration.notifier_sending import LEASE, World, drained
 from tests.unit.notifier.builders import FOLLOW_UPS, THANK_YOU, send_to, transition, uid
 
@@ -172,6 +174,7 @@ async def test_a_yes_on_a_page_waits_for_the_engine_and_overrules_no_later_word_
 
 
 async def test_what_a_no_kept_back_goes_on_once_it_is_held_no_more_and_the_engine_never_said_it(world: World) -> None:
+    nowhere = Sender(KafkaSettings(bootstrap_servers="nowhere.invalid:9092"), client_id="test")  # nothing is to be said
     await world.know(consent={"email": True})
     await choose_for_ada(world, yes=False)
     await world.move(ABANDONED)
@@ -180,8 +183,7 @@ async def test_what_a_no_kept_back_goes_on_once_it_is_held_no_more_and_the_engin
     assert await world.rows() == [(Status.WITHHELD, Reason.CONSENT_WITHDRAWN)]
     for passes, status in ((HELD - timedelta(seconds=1), Status.WITHHELD), (timedelta(seconds=1), Status.SENT)):
         await world.pass_by(passes)
-        async with transaction(world.engine) as connection:
-            await store.reconsider(connection, await forget(connection, world.clock.now), world.clock.now)
+        assert not await Outbox(world.engine, nowhere, world.clock).step()
         await drained(worker)
         assert [found for found, _ in await world.rows()] == [status]
 
