@@ -6,7 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # Test files run side by side, each file in one process: most wait for servers. One process for all: make test SIDE_BY_SIDE=
-SIDE_BY_SIDE ?= -n 2 --dist loadfile
+# They begin in the order given: by the number of their tests, the longest, which have one, would all come last together.
+SIDE_BY_SIDE ?= -n 2 --dist loadfile --no-loadscope-reorder
 COMPILE := uv pip compile pyproject.toml --universal --python-version $(NEEDS) --generate-hashes --no-annotate --quiet
 COMPILE += --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 

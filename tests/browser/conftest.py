@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -83,7 +82,7 @@ def served(stack: dict[str, str], *options: str) -> Iterator[str]:
         try:
             yield server.stdout.readline().strip()
         finally:
-            server.send_signal(signal.SIGINT)
+            server.terminate()  # an interrupt is ignored by whatever was begun in a shell's background
 
 
 @pytest.fixture(scope="session")
