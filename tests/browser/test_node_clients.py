@@ -21,10 +21,10 @@ async def test_every_call_arrives_once_as_the_right_customer_s_and_in_its_time(
     await run_module(script(client), tmp_path, as_env(visit, start=start))
 
     async def all_came() -> bool:
-        return len(await visit.events()) >= 6 and len(await visit.customers(user_id=f"former-{visit.run}")) == 1
+        return len(await visit.did()) >= 6 and len(await visit.customers(user_id=f"former-{visit.run}")) == 1
 
     await eventually(all_came)
-    happened = await visit.events()
+    happened = await visit.did()
     assert [(event["name"], datetime.fromisoformat(event["at"]) - start) for event in happened] == [
         ("Page Viewed", timedelta(minutes=0)),
         ("Product Viewed", timedelta(minutes=1)),
@@ -52,10 +52,10 @@ async def test_jitsu_s_client_is_heard_on_its_own_paths(visit: Visit, eventually
     names = ["Page Viewed", "Product Viewed", "Customer Identified", "Group Joined", "Order Completed"]
 
     async def all_came() -> bool:
-        return len(await visit.events()) >= len(names)
+        return len(await visit.did()) >= len(names)
 
     await eventually(all_came)
-    happened = await visit.events()
+    happened = await visit.did()
     assert sorted(event["name"] for event in happened) == sorted(names)
     assert all(start - timedelta(seconds=1) <= datetime.fromisoformat(event["at"]) for event in happened)
     (customer,) = await visit.customers()

@@ -37,11 +37,11 @@ async def test_shopify_s_pixel_tells_a_visit_and_leaves_the_order_to_the_webhook
     visitor = {"anonymous_id": f"visitor-{visit.run}"}
 
     async def all_came() -> bool:
-        return len(await visit.events(**visitor)) >= expected.total()
+        return len(await visit.did(**visitor)) >= expected.total()
 
     await eventually(all_came)
-    told = {event["name"]: event for event in await visit.events(**visitor)}
-    assert Counter(event["name"] for event in await visit.events(**visitor)) == expected
+    told = {event["name"]: event for event in await visit.did(**visitor)}
+    assert Counter(event["name"] for event in await visit.did(**visitor)) == expected
     added = told["Product Added"]["properties"]
     assert (added["product_id"], added["sku"], added["price"], added["quantity"]) == ("632910392", "FERN-S", 24.9, 2)
     assert told["Checkout Started"]["properties"]["checkout_id"] == f"checkout-{visit.run}"
@@ -79,7 +79,7 @@ async def test_woocommerce_s_plugin_tells_each_change_of_a_cart_once_and_whose_i
         return len(await visit.mails()) == 1
 
     await eventually(reminded)
-    happened = await visit.events(email=visit.email)
+    happened = await visit.did(email=visit.email)
     assert [event["name"] for event in happened] == ["Cart Updated"] * 3, (
         "the carts of the guest, once known, are theirs"
     )

@@ -39,7 +39,7 @@ async def test_whoever_leaves_an_address_and_a_cart_is_reminded_once(
     await eventually(reminded)
     (customer,) = await visit.customers(email=visit.email)
     assert [cart["stage"] for cart in customer["tracks"]["cart"]] == ["abandoned"]
-    happened = await visit.events(email=visit.email)
+    happened = await visit.did(email=visit.email)
     assert told_by(happened) == CHECKOUT
     assert all(start <= datetime.fromisoformat(event["at"]) <= left for event in happened)
     assert {event["said_by"] for event in happened} == {"browser"}
@@ -67,7 +67,7 @@ async def test_whoever_buys_is_thanked_and_the_order_is_the_server_s_word(
     assert [(row["key"], row["stage"]) for row in customer["tracks"]["order"]] == [(order, "placed")]
     assert {cart["stage"] for cart in customer["tracks"]["cart"]} == {"ordered"}
     assert (customer["facts"]["orders"], customer["facts"]["revenue"]) == (1, "49.80")
-    ordered = [event for event in await visit.events(email=visit.email) if event["name"] == "Order Completed"]
+    ordered = [event for event in await visit.did(email=visit.email) if event["name"] == "Order Completed"]
     assert [event["said_by"] for event in ordered] == ["server"]
     assert await page.locator("#count").inner_text() == "0"
 
@@ -82,10 +82,10 @@ async def test_what_the_small_client_could_not_send_comes_once_when_it_can(
     await leave(unsteady, visit.email)
 
     async def told() -> bool:
-        return len(await visit.events(email=visit.email)) >= CHECKOUT.total()
+        return len(await visit.did(email=visit.email)) >= CHECKOUT.total()
 
     await eventually(told)
-    assert told_by(await visit.events(email=visit.email)) == CHECKOUT
+    assert told_by(await visit.did(email=visit.email)) == CHECKOUT
 
 
 async def to_the_checkout(page: Page, shop_url: str) -> None:

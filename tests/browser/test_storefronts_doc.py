@@ -131,10 +131,10 @@ async def arrives(visit: Visit, eventually: Eventually, expected: Counter[str]) 
     who = {"email": visit.email} if "Order Completed" in expected else {"user_id": visit.user}
 
     async def all_came() -> bool:
-        return len(await visit.events(**who)) >= expected.total()
+        return len(await visit.did(**who)) >= expected.total()
 
     await eventually(all_came)
-    assert Counter(event["name"] for event in await visit.events(**who)) == expected
+    assert Counter(event["name"] for event in await visit.did(**who)) == expected
 
 
 def as_the_reader_s(text: str, visit: Visit) -> str:

@@ -64,10 +64,10 @@ async def test_every_call_arrives_once_as_the_right_customer_s_and_in_its_time(
     ]
 
     async def all_came() -> bool:
-        return len(await visit.events()) >= len(names) and bool(await visit.customers(user_id=f"former-{visit.run}"))
+        return len(await visit.did()) >= len(names) and bool(await visit.customers(user_id=f"former-{visit.run}"))
 
     await eventually(all_came)
-    happened = await visit.events()
+    happened = await visit.did()
     assert [(event["name"], datetime.fromisoformat(event["at"])) for event in happened] == [
         (name, at(minute)) for minute, name in enumerate(names)
     ]

@@ -5,6 +5,8 @@ from typing import Any
 
 import httpx
 
+from services.contracts.events import MESSAGE_EVENTS
+
 FERN = {"product_id": "fern", "name": "Boston fern", "price": 24.9, "quantity": 2}
 
 
@@ -46,6 +48,10 @@ class Visit:
             headers={"Authorization": f"Bearer {self.stack['operator_key']}"},
         )
         return [item for item in answer.json()["timeline"] if item["kind"] == "event"]
+
+    async def did(self, **who: str) -> list[dict[str, Any]]:
+        """Of that, what they did themselves: what our mail met with comes back to the engine whenever it does."""
+        return [event for event in await self.events(**who) if event["name"] not in MESSAGE_EVENTS]
 
     async def came(self, track: str, **who: str) -> dict[str, Any]:
         """What brought the one customer there is where they stand on a track of their own, as `why` says it."""
