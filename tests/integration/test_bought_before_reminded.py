@@ -8,7 +8,7 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ import pytest
 from faults_proxy import Trap
 from visiting import FERN, Visit
 
-from tests.integration.notifier_process import PARTS, Notifiers, Sink, sink
+from tests.integration.notifier_process import PARTS, Notifiers, Sink
 
 Eventually = Callable[..., Awaitable[None]]
 Stack: TypeAlias = Any
@@ -57,19 +57,6 @@ def ground(start_stack: Callable[..., Stack], tmp_path_factory: pytest.TempPathF
     stack.wait()
     yield stack
     stack.stop()
-
-
-@pytest.fixture
-async def notifiers(ground: Stack, tmp_path: Path) -> AsyncIterator[Notifiers]:
-    made = Notifiers(ground.endpoints, tmp_path)
-    yield made
-    await made.end()
-
-
-@pytest.fixture
-async def smtp() -> AsyncIterator[Sink]:
-    async with sink() as made:
-        yield made
 
 
 class People:

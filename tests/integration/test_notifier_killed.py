@@ -4,7 +4,6 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import msgspec
@@ -38,18 +37,9 @@ def ground(start_stack: Callable[..., Stack]) -> Iterator[Stack]:
     stack.stop()
 
 
-@pytest.fixture
-async def notifiers(ground: Stack, tmp_path: Path) -> AsyncIterator[Notifiers]:
-    made = Notifiers(ground.endpoints, tmp_path)
-    await made.sql("DELETE FROM notifier.messages")
-    yield made
-    await made.end()
-
-
-@pytest.fixture
-async def smtp() -> AsyncIterator[Sink]:
-    async with sink() as made:
-        yield made
+@pytest.fixture(autouse=True)
+async def nothing_is_planned(notifiers: Notifiers) -> None:
+    await notifiers.sql("DELETE FROM notifier.messages")
 
 
 async def plan(ground: Stack, names: list[str], follow_ups: FollowUps = FOLLOW_UPS) -> None:

@@ -1,12 +1,10 @@
 """Messages that are kept no longer: they go, and what they stood in the way of stays out."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import retention
 from notifier.followups import FollowUp, OncePer, Step
@@ -17,8 +15,7 @@ from notifier.tables import answers, kept_from, messages, spent_occasions
 from services.contracts.changes import Transition
 from services.errors import NoShop
 from services.postgres import transaction
-from tests.integration.notifier_sending import World, drained, follow, fresh_world
-from tests.integration.notifier_world import database
+from tests.integration.notifier_sending import World, drained, follow
 from tests.unit.notifier.builders import ABANDONED_CART, NOON, THANK_YOU, transition, uid
 from tests.unit.notifier.test_plan import table
 
@@ -26,18 +23,6 @@ KEPT = timedelta(days=730)
 LONG_AFTER = timedelta(days=800)
 ABANDONED = transition("abandoned")
 PLACED = transition("placed", track="order", instance="order-1", cause="o1")
-
-
-@pytest.fixture(scope="session")
-async def own_database(postgres: str) -> AsyncIterator[AsyncEngine]:
-    async with database(postgres) as engine:
-        yield engine
-
-
-@pytest.fixture
-async def world(own_database: AsyncEngine) -> AsyncIterator[World]:
-    async with fresh_world(own_database) as world:
-        yield world
 
 
 async def forget(world: World, kept: timedelta | None = KEPT) -> None:
